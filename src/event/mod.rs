@@ -1,0 +1,12 @@
+//! Registry events: the one record every source produces, the client address
+//! and its network, and the linker that makes logical events of raw ones.
+//!
+//! Knows no Kubernetes and no HTTP.
+
+mod logical;
+mod record;
+
+pub use logical::{Attribution, LogicalCategory, LogicalEvent};
+pub use record::{
+    AddressSource, Category, DeleteTarget, RegistryEvent, SourceAddress, StoredEvent, TimeSource,
+};

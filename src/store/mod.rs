@@ -1,0 +1,210 @@
+//! Where events are kept. The traits belong to those who use them: `receive`
+//! appends, `controller` reads.
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::{
+    event::{Attribution, DeleteTarget, LogicalCategory, LogicalEvent, RegistryEvent, SourceAddress},
+    image::Digest,
+};
+
+/// The `ImageRegistry` whose events these are. A new object of the same name is
+/// another registry: its uid differs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RegistryKey {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+/// What one delivery of one source brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub registry: RegistryKey,
+    pub source: String,
+    pub received: Timestamp,
+    /// At least one event, or the delivery was empty of image events.
+    pub events: Vec<RegistryEvent>,
+    /// Entries that are no image events: blobs, mounts, unknown actions.
+    pub ignored: i64,
+    /// A body that could not be read, kept for later, cut at the quarantine's limit.
+    pub quarantined: Option<Quarantined>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    pub reason: &'static str,
+    pub body: Vec<u8>,
+}
+
+/// What an append did, once it is durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Appended {
+    pub stored: i64,
+    pub duplicates: i64,
+    /// Repository paths whose answers may have changed, each once.
+    pub repositories: Vec<String>,
+}
+
+#[derive(Debug, Clone, Error)]
+pub enum StoreError {
+    #[error("failed to open the event store: {0}")]
+    Open(String),
+    #[error(
+        "event store schema {found} is newer than {known}, the newest this version knows: run a newer version"
+    )]
+    NewerSchema { found: i64, known: i64 },
+    #[error("failed to write to the event store: {0}")]
+    Write(String),
+    #[error("failed to read from the event store: {0}")]
+    Read(String),
+    #[error("the event store is busy: its queue is full")]
+    Busy,
+    #[error("the event store is closed")]
+    Closed,
+}
+
+/// Appends deliveries. The future resolves after the commit is durable.
+pub trait EventLog: Send + Sync + 'static {
+    fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>>;
+}
+
+/// Half-open: `start` belongs to it, `end` does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+/// A stretch of time in which a tag pointed at a digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagPointer {
+    pub tag: String,
+    /// `None` where the tag was deleted: it points at nothing from then on.
+    pub digest: Option<Digest>,
+    pub from: Timestamp,
+}
+
+/// A question about the logical events of one repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventQuery {
+    pub registry: RegistryKey,
+    pub repository: String,
+    /// Empty means all.
+    pub categories: Vec<LogicalCategory>,
+    /// Disjoint: no event matches two of them.
+    pub clauses: Vec<Clause>,
+}
+
+/// Some of a repository's events, and how they belong to what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clause {
+    pub select: Select,
+    pub window: Window,
+    pub attribution: Attribution,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Select {
+    All,
+    /// Names this tag.
+    Tag(String),
+    /// Concerns the whole repository.
+    WholeRepository,
+    /// Names this digest, with or without a tag.
+    Digest(Digest),
+    /// Names this digest and no tag.
+    UntaggedDigest(Digest),
+    /// The delete of this tag that names no digest.
+    TagDelete(String),
+}
+
+/// A logical event and how it belongs to what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributedEvent {
+    pub event: LogicalEvent,
+    pub attribution: Attribution,
+}
+
+/// How many of a query's events share a category, an address and an attribution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    pub category: LogicalCategory,
+    pub target: Option<DeleteTarget>,
+    pub address: Option<SourceAddress>,
+    pub attribution: Attribution,
+    pub count: i64,
+    pub first: Timestamp,
+    pub last: Timestamp,
+}
+
+/// Where a page of events ended: the next one begins with what is older.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageKey {
+    pub time: Timestamp,
+    pub id: String,
+}
+
+/// What is known of one tag of a repository, beyond retention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagFacts {
+    pub tag: String,
+    /// What it points at now; `None` when it was deleted.
+    pub digest: Option<Digest>,
+    pub last_push: Option<Timestamp>,
+    pub last_pull: Option<Timestamp>,
+    pub deleted: Option<Timestamp>,
+}
+
+/// What is known of one source of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceState {
+    pub source: String,
+    /// First authenticated delivery.
+    pub since: Timestamp,
+    pub last_delivery: Timestamp,
+    pub last_event: Option<Timestamp>,
+    pub stored: i64,
+    pub duplicates: i64,
+    pub ignored: i64,
+    pub quarantined: i64,
+    pub gaps: Vec<Gap>,
+}
+
+/// A stretch of time whose events may be lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// For example `NewInstance` or `Quarantined`.
+    pub reason: String,
+    pub window: Window,
+}
+
+/// Answers questions about events.
+pub trait EventReader: Send + Sync + 'static {
+    /// Logical events that the query selects, newest first (time, then id, both descending),
+    /// those before `before` where given, at most `limit`.
+    fn events(
+        &self,
+        query: EventQuery,
+        before: Option<PageKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<AttributedEvent>, StoreError>>;
+    /// All that the query selects, counted.
+    fn tally(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Tally>, StoreError>>;
+    /// What the repository's tags pointed at and since when, oldest first.
+    fn tag_pointers(
+        &self,
+        registry: RegistryKey,
+        repository: String,
+    ) -> BoxFuture<'_, Result<Vec<TagPointer>, StoreError>>;
+    /// What is known of each tag of a repository, by name.
+    fn tags(
+        &self,
+        registry: RegistryKey,
+        repository: String,
+    ) -> BoxFuture<'_, Result<Vec<TagFacts>, StoreError>>;
+    /// What is known of each source of a registry, by name.
+    fn sources(&self, registry: RegistryKey) -> BoxFuture<'_, Result<Vec<SourceState>, StoreError>>;
+}
