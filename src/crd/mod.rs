@@ -6,6 +6,8 @@
 mod cluster_authorization;
 mod common;
 mod condition;
+mod duration;
+mod files;
 mod image_registry;
 mod image_usage_report;
 mod report_status;
@@ -20,6 +22,8 @@ pub use common::{
     ReportNamespaces,
 };
 pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
+pub use duration::parse_duration;
+pub use files::{files, write};
 pub use image_registry::{
     Bearer, BearerSecretRef, CategoryCoverage, CoverageGap, Endpoint, EventCounts, EventSource,
     ForwardedAddress, ImageRegistry, ImageRegistrySpec, ImageRegistryStatus, RegistryNetwork, SourceFormat,
