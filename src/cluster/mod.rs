@@ -1,0 +1,16 @@
+//! Reading a cluster: the slim wire types, the streams and the watch that keeps them
+//! going, and the inventory that they fill.
+//!
+//! ```text
+//! stream (bytes) -> wire (protobuf or JSON) -> model (slim objects) -> inventory
+//!    ^ watch: what to ask for next, after what went before
+//! ```
+
+pub mod inventory;
+mod kind;
+pub mod model;
+pub mod wire;
+
+pub use inventory::{Inventory, Lifecycle, SharedInventory, Touched, Usage, WorkloadUse};
+pub use kind::Kind;
+pub use model::ContainerType;
