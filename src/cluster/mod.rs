@@ -1,0 +1,4 @@
+//! The clusters that are read: credentials and connection.
+
+pub mod guard;
+pub mod kubeconfig;
