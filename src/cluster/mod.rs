@@ -1,16 +1,22 @@
-//! Reading a cluster: the slim wire types, the streams and the watch that keeps them
-//! going, and the inventory that they fill.
+//! Reading a cluster: credentials and connection, the slim wire types, the streams and
+//! the watch that keeps them going, and the inventory that they fill.
 //!
 //! ```text
-//! stream (bytes) -> wire (protobuf or JSON) -> model (slim objects) -> inventory
-//!    ^ watch: what to ask for next, after what went before
+//! kubeconfig -> guard -> session (connects, checks rights, reports state)
+//!                          |
+//!   stream (bytes) -> wire (protobuf or JSON) -> model (slim objects) -> inventory
+//!      ^ watch: what to ask for next, after what went before
 //! ```
 
+mod guard;
 pub mod inventory;
 mod kind;
+mod kubeconfig;
 pub mod model;
 pub mod wire;
 
+pub use guard::{Guard, guarded_client};
 pub use inventory::{Inventory, Lifecycle, SharedInventory, Touched, Usage, WorkloadUse};
 pub use kind::Kind;
+pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError, Timeouts};
 pub use model::ContainerType;
