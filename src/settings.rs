@@ -27,6 +27,13 @@ pub struct Settings {
     /// services.
     #[arg(long, env = "ALLOWED_API_SERVERS", value_delimiter = ',')]
     pub allowed_api_servers: Vec<IpNet>,
+    /// Address ranges of the operator's own cluster's Services, which no kubeconfig may point at.
+    #[arg(long, env = "SERVICE_CIDRS", value_delimiter = ',')]
+    pub service_cidrs: Vec<IpNet>,
+    /// Kubeconfig of the cluster whose custom resources are served; by default the cluster that the operator
+    /// runs in.
+    #[arg(long, env = "OPERATOR_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
     /// How log lines are written.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,

@@ -16,5 +16,8 @@ mod world;
 pub use cluster_authorization::run as run_cluster_authorizations;
 pub use image_registry::run as run_image_registries;
 pub use image_usage_report::run as run_image_usage_reports;
+pub use clusters::Clusters;
+pub use image_usage_report::WriteBudget;
+pub use registries::Registries;
 pub use touch::{Interests, ObjectKey, Touched};
 pub use world::World;

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::SignedDuration;
 
-use crate::{crd::AllowedReports, event::Network, store::RegistryKey};
+use crate::{crd::AllowedReports, event::Network, image::RepositoryName, store::RegistryKey};
 
 use super::{grants, touch::ObjectKey};
 
@@ -50,6 +50,18 @@ impl Registry {
             )
     }
 
+    /// Every name of a repository of it.
+    #[must_use]
+    pub fn names(&self, path: &str) -> Vec<RepositoryName> {
+        self.hosts
+            .iter()
+            .map(|host| RepositoryName {
+                host: host.clone(),
+                path: path.to_owned(),
+            })
+            .collect()
+    }
+
     /// Under which key its events are kept.
     #[must_use]
     pub fn store_key(&self) -> RegistryKey {
@@ -89,6 +101,13 @@ impl Registries {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Registry>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Every name of these repositories of a registry: under each of its hosts.
+    #[must_use]
+    pub fn names(&self, key: &ObjectKey, paths: &[String]) -> Vec<RepositoryName> {
+        let registry = self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        registry.map_or_else(Vec::new, |registry| paths.iter().flat_map(|path| registry.names(path)).collect())
     }
 
     /// Who answers for `host` to a report in `namespace` with these labels: one in a granting namespace, else one

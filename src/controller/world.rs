@@ -23,7 +23,7 @@ pub struct World {
     pub settings: Settings,
     pub client: Client,
     pub clusters: Clusters,
-    pub registries: Registries,
+    pub registries: Arc<Registries>,
     pub directory: Arc<Directory>,
     pub events: Arc<dyn EventReader>,
     pub interests: Arc<Interests>,

@@ -90,14 +90,7 @@ pub async fn gather(
 /// Every name of the repository: under each host of its registry.
 fn names(repository: &RepositoryName, lookup: &Lookup) -> Vec<RepositoryName> {
     match lookup {
-        Lookup::One(registry) => registry
-            .hosts
-            .iter()
-            .map(|host| RepositoryName {
-                host: host.clone(),
-                path: repository.path.clone(),
-            })
-            .collect(),
+        Lookup::One(registry) => registry.names(&repository.path),
         Lookup::Nobody | Lookup::Conflict(_) => vec![repository.clone()],
     }
 }
