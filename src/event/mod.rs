@@ -3,8 +3,11 @@
 //!
 //! Knows no Kubernetes and no HTTP.
 
+pub mod link;
 mod logical;
+pub mod pointer;
 mod record;
+pub mod time;
 
 pub use logical::{Attribution, LogicalCategory, LogicalEvent};
 pub use record::{
