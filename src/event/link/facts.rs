@@ -8,13 +8,13 @@ pub trait DigestFacts {
     /// to be a manifest or an index.
     fn is_manifest(&self, digest: &Digest) -> bool;
 
-    /// The indexes that hold this digest, at any depth. The inverse of [`Self::children`].
-    fn parents(&self, _child: &Digest) -> Vec<Digest> {
-        Vec::new()
+    /// Whether any edge from an index to a child is known.
+    fn has_edges(&self) -> bool {
+        false
     }
 
-    /// The manifests and indexes that this index holds, at any depth.
-    fn children(&self, _index: &Digest) -> Vec<Digest> {
+    /// The indexes that hold this digest, at any depth.
+    fn parents(&self, _child: &Digest) -> Vec<Digest> {
         Vec::new()
     }
 }

@@ -1,24 +1,7 @@
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::DigestFacts;
-use crate::event::{LogicalEvent, RegistryEvent, StoredEvent};
-
-/// Which raw events of a repository can meet in one logical event: those with the
-/// same key. Opaque, of fixed size, to be stored and indexed beside the raw event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LinkKey([u8; 16]);
-
-impl LinkKey {
-    #[must_use]
-    pub fn of(_event: &RegistryEvent) -> Self {
-        unimplemented!()
-    }
-
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
+use super::{DigestFacts, PAIRING};
+use crate::event::{LogicalEvent, StoredEvent};
 
 /// A stretch of event time. Both ends belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,30 +10,46 @@ pub struct Span {
     pub last: Timestamp,
 }
 
-/// What has to be read again, and linked again, because of new raw events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What has to be read again, and linked again, because raw events of a repository are new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relink {
-    /// Sorted, at least one.
-    pub keys: Vec<LinkKey>,
+    /// Where the new raw events lie.
+    pub changed: Span,
+    /// Where raw events have to be read.
     pub read: Span,
 }
 
-/// Ids of logical events to delete (some of them never existed), and the logical
-/// events to insert after that.
+/// Ids of logical events to delete (some of them may not exist), and the logical
+/// events to insert after that: only ones whose id is in `remove`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replacement {
     pub remove: Vec<String>,
     pub insert: Vec<LogicalEvent>,
 }
 
-/// What the new raw events of one repository can touch.
-#[must_use]
-pub fn relink(_new: &[StoredEvent], _facts: &impl DigestFacts) -> Vec<Relink> {
-    unimplemented!()
+impl Span {
+    #[must_use]
+    pub fn contains(&self, time: Timestamp) -> bool {
+        self.first <= time && time <= self.last
+    }
+
+    /// Longer at both ends, as far as time goes.
+    fn widened(self, before: SignedDuration, after: SignedDuration) -> Self {
+        Self {
+            first: self.first.checked_sub(before).unwrap_or(Timestamp::MIN),
+            last: self.last.checked_add(after).unwrap_or(Timestamp::MAX),
+        }
+    }
 }
 
 impl Relink {
-    /// What to write, given every raw event that has one of `keys` and a time in `read`.
+    /// What new raw events in `changed` can touch.
+    #[must_use]
+    pub fn around(changed: Span, _facts: &impl DigestFacts) -> Self {
+        Self { changed, read: changed.widened(PAIRING, PAIRING) }
+    }
+
+    /// What to write, given the raw events that the module asks for.
     #[must_use]
     pub fn replacement(&self, _raw: &[StoredEvent], _facts: &impl DigestFacts) -> Replacement {
         unimplemented!()
