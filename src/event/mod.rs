@@ -3,6 +3,8 @@
 //!
 //! Knows no Kubernetes and no HTTP.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod link;
 mod logical;
 pub mod pointer;

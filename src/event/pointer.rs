@@ -13,10 +13,17 @@ pub struct PointerFact {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PointerChange {
     /// The tag had this digest at that time.
-    Points { tag: String, digest: Digest },
-    TagDeleted { tag: String },
+    Points {
+        tag: String,
+        digest: Digest,
+    },
+    TagDeleted {
+        tag: String,
+    },
     /// Ends every tag that points at it.
-    ManifestDeleted { digest: Digest },
+    ManifestDeleted {
+        digest: Digest,
+    },
     /// Ends every tag.
     RepositoryDeleted,
 }

@@ -1,7 +1,9 @@
+use std::collections::{BTreeSet, HashSet};
+
 use jiff::{SignedDuration, Timestamp};
 
-use super::{DigestFacts, PAIRING};
-use crate::event::{LogicalEvent, StoredEvent};
+use super::{DigestFacts, PAIRING, is_head, link};
+use crate::event::{Category, LogicalEvent, StoredEvent};
 
 /// A stretch of event time. Both ends belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +47,69 @@ impl Span {
 impl Relink {
     /// What new raw events in `changed` can touch.
     #[must_use]
-    pub fn around(changed: Span, _facts: &impl DigestFacts) -> Self {
-        Self { changed, read: changed.widened(PAIRING, PAIRING) }
+    pub fn around(changed: Span, facts: &impl DigestFacts) -> Self {
+        // With edges, who takes a HEAD decides who may take a child's GET: two pairings
+        // lie between the new event and the last one it can move, and one more on
+        // either side is needed to make those exactly.
+        let reach = if facts.has_edges() { PAIRING * 3 } else { PAIRING };
+        Self {
+            changed,
+            read: changed.widened(reach, reach),
+        }
     }
 
     /// What to write, given the raw events that the module asks for.
     #[must_use]
-    pub fn replacement(&self, _raw: &[StoredEvent], _facts: &impl DigestFacts) -> Replacement {
-        unimplemented!()
+    pub fn replacement(&self, raw: &[StoredEvent], facts: &impl DigestFacts) -> Replacement {
+        let touched = self.touched(raw, facts.has_edges());
+        let insert: Vec<_> = link(raw, facts)
+            .into_iter()
+            .filter(|made| touched.contains(made.id.as_str()))
+            .collect();
+        Replacement {
+            remove: touched.into_iter().map(str::to_owned).collect(),
+            insert,
+        }
     }
+
+    /// Ids of the raw events whose logical event may be another now, or begin or cease to be.
+    fn touched<'a>(&self, raw: &'a [StoredEvent], edges: bool) -> BTreeSet<&'a str> {
+        let Self { changed, read: _ } = *self;
+        let (heads, others) = if edges {
+            let both = changed.widened(PAIRING, PAIRING * 2);
+            (both, both)
+        } else {
+            // Of a pair, the HEAD is the earlier.
+            (
+                changed.widened(PAIRING, NOTHING),
+                changed.widened(NOTHING, PAIRING),
+            )
+        };
+        let requests: HashSet<&str> = raw
+            .iter()
+            .filter(|stored| changed.contains(stored.time))
+            .filter_map(delete_request)
+            .collect();
+        raw.iter()
+            .filter(|stored| match stored.event.category {
+                Category::Delete => {
+                    changed.contains(stored.time)
+                        || delete_request(stored).is_some_and(|request| requests.contains(request))
+                }
+                Category::Pull if is_head(stored) => heads.contains(stored.time),
+                Category::Pull | Category::Push => others.contains(stored.time),
+            })
+            .map(|stored| stored.event.id.as_str())
+            .collect()
+    }
+}
+
+const NOTHING: SignedDuration = SignedDuration::ZERO;
+
+fn delete_request(stored: &StoredEvent) -> Option<&str> {
+    let event = &stored.event;
+    event
+        .request_id
+        .as_deref()
+        .filter(|_| event.category == Category::Delete)
 }
