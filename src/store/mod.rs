@@ -1,6 +1,8 @@
 //! Where events are kept. The traits belong to those who use them: `receive`
 //! appends, `controller` reads.
 
+#[cfg(test)]
+pub(crate) mod conformance;
 mod sqlite;
 
 use futures::future::BoxFuture;

@@ -13,6 +13,8 @@ mod relink;
 mod rows;
 mod schema;
 mod spans;
+#[cfg(test)]
+mod tests;
 mod touched;
 mod values;
 mod writer;
