@@ -55,7 +55,7 @@ pub(crate) fn raw(line: &str) -> StoredEvent {
     let event = RegistryEvent {
         id: id.to_owned(),
         category,
-        target: (category == Category::Delete).then(|| match (&tag, &digest) {
+        target: (category == Category::Delete).then_some(match (&tag, &digest) {
             (_, Some(_)) => DeleteTarget::Manifest,
             (Some(_), None) => DeleteTarget::Tag,
             (None, None) => DeleteTarget::Repository,

@@ -3,6 +3,8 @@
 //!
 //! Knows no Kubernetes and no HTTP.
 
+pub mod clauses;
+pub mod client;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod link;
