@@ -3,8 +3,15 @@
 //!
 //! Knows no Kubernetes and no HTTP.
 
+pub mod clauses;
+pub mod client;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod link;
 mod logical;
+pub mod pointer;
 mod record;
+pub mod time;
 
 pub use logical::{Attribution, LogicalCategory, LogicalEvent};
 pub use record::{
