@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::crd::{ClusterName, ConditionStatus, Coverage};
+use crate::{
+    crd::{ClusterName, ConditionStatus, Coverage},
+    event::ClientRole,
+};
 
 use super::{ClusterEvidence, ClusterState, EventEvidence, Evidence, Question, Range, RegistryEvidence, Subject, TagHistory};
 
@@ -253,7 +256,7 @@ pub fn of_registry(evidence: &RegistryEvidence, question: &Question, history: &T
                     Some("no event has told what the tag points at".to_owned()),
                 ));
             }
-            if events.tally.iter().any(|tally| events.network.client(tally.address).is_proxy) {
+            if events.tally.iter().any(|tally| events.network.client(tally.address).role == ClientRole::Proxy) {
                 coverage.push(entry(
                     &events.registry,
                     "ClientsHidden",

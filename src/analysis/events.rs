@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     crd::{EventCategory, EventLine, NetworkType, Summary},
-    event::{self, Attribution, Client, DeleteTarget, LogicalCategory, Network, TimeSource},
+    event::{self, Attribution, Client, ClientRole, DeleteTarget, LogicalCategory, Network, TimeSource},
     store::{AttributedEvent, Tally},
 };
 
@@ -120,7 +120,7 @@ pub fn lines(
                 }),
                 client_ip: client.ip.map(|address| address.to_string()),
                 claimed_client_ip: client.claimed_ip.map(|address| address.to_string()),
-                client: if client.is_proxy {
+                client: if client.role == ClientRole::Proxy {
                     Some("trusted proxy".to_owned())
                 } else {
                     known.of(&client).map(str::to_owned)

@@ -15,7 +15,7 @@ mod kubeconfig;
 pub mod model;
 pub mod wire;
 
-pub use guard::{Guard, guarded_client};
+pub use guard::{ADDRESS_NOT_ALLOWED, ClientError, Guard, Rules, guarded_client, is_address_not_allowed};
 pub use inventory::{Inventory, Lifecycle, SharedInventory, Touched, Usage, WorkloadUse};
 pub use kind::Kind;
 pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError, Timeouts};

@@ -155,11 +155,15 @@ mod tests {
             key: ObjectKey { namespace: namespace.into(), name: name.into() },
             uid: format!("{namespace}-{name}"),
             hosts: vec!["r.example".into()],
-            network: Arc::default(),
+            network: Arc::new(network()),
             retention: SignedDuration::from_hours(720),
             allowed: vec![AllowedReports { namespaces: ReportNamespaces { from, selector: None } }],
             is_granting,
         }
+    }
+
+    fn network() -> Network {
+        Network::new::<&str>(crate::event::ForwardedAddress::Untrusted, &[], &[]).unwrap()
     }
 
     fn answer(registries: &Registries, namespace: &str) -> String {

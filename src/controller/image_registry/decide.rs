@@ -1,6 +1,5 @@
 //! What makes an `ImageRegistry` acceptable, and what its status says: pure.
 
-use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use thiserror::Error;
@@ -13,7 +12,7 @@ use crate::{
         parse_duration,
     },
     dialect::Format,
-    event::Network,
+    event::{self, Network, NetworkError},
     image::RepositoryName,
     receive::SourcePath,
     settings::Settings,
@@ -34,8 +33,8 @@ pub enum Problem {
     GrantNotPermitted,
     #[error("{0} is not a host: write it as image references do, without scheme and path")]
     Host(String),
-    #[error("{0} is not an address range: write it as 10.0.0.0/8")]
-    AddressRange(String),
+    #[error(transparent)]
+    Network(NetworkError),
     #[error("retention is a number and m, h or d, such as 30d")]
     Retention,
     #[error("authentication of type Bearer needs bearer.secretRef")]
@@ -58,7 +57,7 @@ impl Problem {
         match self {
             Self::GrantNotPermitted => grants::GRANT_NOT_PERMITTED,
             Self::Host(_) => "InvalidHost",
-            Self::AddressRange(_) => "InvalidAddressRange",
+            Self::Network(error) => error.reason(),
             Self::Retention => "InvalidRetention",
             Self::BearerMissing => "BearerMissing",
             Self::SecretMissing(_) => "SecretMissing",
@@ -115,20 +114,11 @@ fn normalised(host: &str) -> Result<String, Problem> {
 }
 
 fn network(spec: &RegistryNetwork) -> Result<Network, Problem> {
-    let ranges = |texts: &[String]| -> Result<Vec<IpNet>, Problem> {
-        texts
-            .iter()
-            .map(|text| text.parse().map_err(|_| Problem::AddressRange(text.clone())))
-            .collect()
+    let forwarded = match spec.forwarded_address {
+        ForwardedAddress::Untrusted => event::ForwardedAddress::Untrusted,
+        ForwardedAddress::Trusted => event::ForwardedAddress::Trusted,
     };
-    Ok(Network::new(
-        match spec.forwarded_address {
-            ForwardedAddress::Untrusted => crate::event::ForwardedAddress::Untrusted,
-            ForwardedAddress::Trusted => crate::event::ForwardedAddress::Trusted,
-        },
-        ranges(&spec.trusted_proxies)?,
-        spec.private_cidrs.as_deref().map(ranges).transpose()?,
-    ))
+    Network::new(forwarded, &spec.trusted_proxies, &spec.private_cidrs).map_err(Problem::Network)
 }
 
 pub fn format(format: SourceFormat) -> Format {

@@ -127,9 +127,9 @@ async fn events(
     };
     let window = question.range.window(now);
     let clauses = match &question.subject {
-        Subject::Tag(tag) => clauses::of_tag(tag, &pointers, window),
-        Subject::Digest(digest) => clauses::of_digest(digest, &pointers, window),
-        Subject::Repository => clauses::of_repository(window),
+        Subject::Tag(tag) => clauses::clauses_for_tag(tag, &pointers, window),
+        Subject::Digest(digest) => clauses::clauses_for_digest(digest, &pointers, window),
+        Subject::Repository => clauses::clauses_for_repository(window),
     };
     let query = |categories, clauses: Vec<Clause>| EventQuery {
         registry: registry.store_key(),
