@@ -9,8 +9,12 @@
 pub mod inventory;
 mod kind;
 pub mod model;
+pub mod stream;
+pub mod watch;
 pub mod wire;
 
 pub use inventory::{Inventory, Lifecycle, SharedInventory, Touched, Usage, WorkloadUse};
 pub use kind::Kind;
 pub use model::ContainerType;
+pub use stream::Limits;
+pub use watch::{ClusterState, KindState, Phase, Target, TouchSink};
