@@ -13,6 +13,8 @@ pub mod inventory;
 mod kind;
 mod kubeconfig;
 pub mod model;
+pub mod stream;
+pub mod watch;
 pub mod wire;
 
 pub use guard::{ADDRESS_NOT_ALLOWED, ClientError, Guard, Rules, guarded_client, is_address_not_allowed};
@@ -20,3 +22,5 @@ pub use inventory::{Inventory, Lifecycle, SharedInventory, Touched, Usage, Workl
 pub use kind::Kind;
 pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError, Timeouts};
 pub use model::ContainerType;
+pub use stream::Limits;
+pub use watch::{ClusterState, KindState, Phase, Target, TouchSink};
