@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Config,
-    runtime::{WatchStreamExt, metadata_watcher, reflector, watcher},
+    api::PartialObjectMeta,
+    runtime::{WatchStreamExt, reflector, watcher},
 };
 use tokio::{net::TcpListener, signal::unix, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -119,7 +120,9 @@ async fn operate(settings: Settings) -> Result<(), String> {
     if tokio::time::timeout(STOP_WITHIN, stopping).await.is_err() {
         warn!("some tasks did not end in time");
     }
-    store.close().await;
+    if let Err(error) = store.close().await {
+        error!(%error, "failed to close the event store");
+    }
     info!("stopped");
     outcome
 }
@@ -206,10 +209,10 @@ async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, String> {
 /// Keeps the labels of namespaces, which grants select by.
 async fn follow_namespaces(
     world: Arc<World>,
-    writer: reflector::store::Writer<kube::api::PartialObjectMeta<Namespace>>,
+    writer: reflector::store::Writer<PartialObjectMeta<Namespace>>,
 ) {
-    let api: Api<Namespace> = Api::all(world.client.clone());
-    let events = metadata_watcher(api, watcher::Config::default())
+    let api: Api<PartialObjectMeta<Namespace>> = Api::all(world.client.clone());
+    let events = watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(|namespace| {
             namespace.metadata.managed_fields = None;
@@ -239,8 +242,8 @@ async fn purge(world: Arc<World>, store: Arc<SqliteStore>) {
             let Ok(before) = Timestamp::now().checked_sub(registry.retention) else {
                 continue;
             };
-            match store.purge(registry.store_key(), before).await {
-                Ok(removed) if removed > 0 => info!(registry = %registry.key, removed, "removed old events"),
+            match store.purge(&registry.store_key(), before).await {
+                Ok(purged) if purged.raw > 0 => info!(registry = %registry.key, events = purged.raw, "removed old events"),
                 Ok(_) => {}
                 Err(error) => warn!(registry = %registry.key, %error, "failed to remove old events"),
             }

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use crate::cluster::Rules;
+
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
     /// The operator's own namespace.
@@ -47,7 +49,20 @@ pub enum LogFormat {
     Text,
 }
 
+/// Every cluster's Services have names below it unless it was changed.
+const CLUSTER_DOMAIN: &str = "cluster.local";
+
 impl Settings {
+    /// Which addresses a kubeconfig may point at.
+    #[must_use]
+    pub fn address_rules(&self) -> Rules {
+        Rules {
+            allowed: self.allowed_api_servers.clone(),
+            in_cluster: self.service_cidrs.clone(),
+            cluster_domain: CLUSTER_DOMAIN.to_owned(),
+        }
+    }
+
     /// Whether objects of this namespace may serve reports of other namespaces.
     #[must_use]
     pub fn is_granting(&self, namespace: &str) -> bool {

@@ -34,11 +34,6 @@ pub struct OutcomeLabel {
     pub outcome: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReasonLabel {
-    pub reason: &'static str,
-}
-
 /// The operator's metrics.
 #[derive(Debug, Clone)]
 pub struct Metrics {

@@ -2,7 +2,7 @@
 //! the watch that keeps them going, and the inventory that they fill.
 //!
 //! ```text
-//! kubeconfig -> guard -> session (connects, checks rights, reports state)
+//! kubeconfig -> guard -> session (who it is, what it lets us read, how it fares)
 //!                          |
 //!   stream (bytes) -> wire (protobuf or JSON) -> model (slim objects) -> inventory
 //!      ^ watch: what to ask for next, after what went before
@@ -11,16 +11,20 @@
 mod guard;
 pub mod inventory;
 mod kind;
-mod kubeconfig;
+pub mod kubeconfig;
 pub mod model;
-pub mod stream;
+mod probe;
+mod session;
+mod stream;
 pub mod watch;
 pub mod wire;
 
-pub use guard::{ADDRESS_NOT_ALLOWED, ClientError, Guard, Rules, guarded_client, is_address_not_allowed};
+pub use guard::{ClientError, Guard, Rules, guarded_client};
 pub use inventory::{Inventory, Lifecycle, SharedInventory, Touched, Usage, WorkloadUse};
 pub use kind::Kind;
 pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError, Timeouts};
 pub use model::ContainerType;
-pub use stream::Limits;
-pub use watch::{ClusterState, KindState, Phase, Target, TouchSink};
+pub use probe::{ClusterIdentity, Permission};
+pub use session::{Access, Progress, Session, SessionEvents, SessionOptions, SessionState};
+pub use stream::{Limits, StreamError};
+pub use watch::TouchSink;

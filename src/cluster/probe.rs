@@ -12,7 +12,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use super::Kind;
+use super::{Kind, guard};
 
 /// Every question has this long.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ pub async fn identity(client: &Client) -> Result<ClusterIdentity, &'static str> 
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let uid = match answer(namespaces.get_metadata(IDENTITY_NAMESPACE)).await {
         Ok(namespace) => namespace.metadata.uid.map(|uid| printable(&uid, 64)),
-        Err("Forbidden" | "NotFound") => None,
+        Err("Forbidden" | "RequestRefused") => None,
         Err(reason) => return Err(reason),
     };
     Ok(ClusterIdentity { uid, version })
@@ -65,7 +65,7 @@ pub async fn permissions(client: &Client) -> Result<Vec<Permission>, &'static st
             for verb in VERBS {
                 allowed &= may(client, kind.group(), kind.resource(), verb, None).await?;
             }
-            Ok(Permission {
+            Ok::<_, &'static str>(Permission {
                 resource: full_name(kind),
                 verbs: VERBS.to_vec(),
                 allowed,
@@ -120,8 +120,8 @@ async fn may(
 
 async fn answer<T>(question: impl Future<Output = kube::Result<T>>) -> Result<T, &'static str> {
     match tokio::time::timeout(TIMEOUT, question).await {
-        Err(_) => Err("Timeout"),
-        Ok(answer) => answer.map_err(|error| super::failure::reason(&error)),
+        Err(_) => Err("TimedOut"),
+        Ok(answer) => answer.map_err(|error| guard::reason(&error)),
     }
 }
 

@@ -183,10 +183,10 @@ pub fn evidence(
             let cluster_state = same.unwrap_or(session_state);
             let inventory = match (&cluster.link, &cluster_state) {
                 (_, ClusterState::SameCluster { .. } | ClusterState::Unreachable { .. }) => None,
-                (Link::Session(session), _) => Some(session.inventory()),
+                (Link::Session(session), _) => Some(session.inventory().read()),
                 _ => None,
             };
-            Ok(cluster_evidence(cluster, name, cluster_state, inventory, question))
+            Ok(cluster_evidence(cluster, name, cluster_state, inventory.as_deref(), question))
         })
         .collect()
 }

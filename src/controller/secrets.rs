@@ -51,7 +51,6 @@ pub enum SecretState {
 }
 
 /// Watches the Secrets that objects of one kind refer to, and touches those objects when one changes.
-#[derive(Debug)]
 pub struct Secrets {
     client: Client,
     touched: Arc<Touched>,

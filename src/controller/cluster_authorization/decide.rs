@@ -182,10 +182,10 @@ fn unreachable(reason: &str) -> String {
              correct it, or have the address allowed in the operator's configuration"
         }
         "NameNotResolved" => "the API server's name cannot be resolved: check the server in the kubeconfig",
-        "CertificateInvalid" => {
-            "the API server's certificate is not signed by the kubeconfig's certificate authority, or bears another name"
-        }
-        "Timeout" => "the API server does not answer in time: check the network between the operator and it",
+        "CertificateNotTrusted" => "the API server's certificate is not signed by the kubeconfig's certificate authority",
+        "CertificateNameMismatch" => "the API server's certificate bears another name: set tls-server-name in the kubeconfig",
+        "CertificateExpired" => "the API server's certificate has expired: renew it there",
+        "TimedOut" => "the API server does not answer in time: check the network between the operator and it",
         _ => "the API server cannot be reached: check that it runs, and the network between the operator and it",
     };
     format!("{hint}; trying again")

@@ -159,7 +159,7 @@ impl Authorizations {
         info!(cluster = %key, "connecting");
         Ok(Link::Session(Arc::new(Session::start(SessionOptions {
             access,
-            guard: Guard::new(self.world.settings.allowed_api_servers.clone()),
+            guard: Guard::new(self.world.settings.address_rules()),
             events: Arc::new(ClusterEvents {
                 key: key.clone(),
                 clusters: self.world.touched_clusters.clone(),
