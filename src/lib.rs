@@ -1,6 +1,7 @@
 //! Where an image runs, who pushed, pulled or deleted it, and whether it may be
 //! deleted: the rooms of the operator. `docs/architecture.md` draws the flow.
 
+pub mod dialect;
 pub mod event;
 pub mod image;
 pub mod store;
