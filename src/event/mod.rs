@@ -4,7 +4,7 @@
 //! Knows no Kubernetes and no HTTP.
 
 pub mod clauses;
-pub mod client;
+mod client;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod link;
@@ -13,6 +13,7 @@ pub mod pointer;
 mod record;
 pub mod time;
 
+pub use client::{Client, ClientRole, ForwardedAddress, Network, NetworkError, NetworkType, PRIVATE_CIDRS};
 pub use logical::{Attribution, LogicalCategory, LogicalEvent};
 pub use record::{
     AddressSource, Category, DeleteTarget, RegistryEvent, SourceAddress, StoredEvent, TimeSource,
