@@ -4,9 +4,11 @@
 //! Knows no Kubernetes and no HTTP.
 
 mod digest;
+mod grammar;
 mod reference;
 mod running;
+mod text;
 
 pub use digest::{Digest, DigestError};
-pub use reference::{Reference, ReferenceError, RepositoryName};
+pub use reference::{MAX_REFERENCE_BYTES, Reference, ReferenceError, RepositoryName};
 pub use running::{RunningDigest, RunningForm};

@@ -1,0 +1,252 @@
+//! One connection for one kind, from its request to its end.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::Client;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{
+    TouchSink,
+    backoff::random,
+    plan::{Closed, Ended, Next, Plan},
+    state::Reporter,
+};
+use crate::cluster::{
+    Kind, SharedInventory, Touched,
+    model::Object,
+    stream::{Arrived, Ask, EventStream, Limits, Page, StreamError},
+    wire::{self, Event},
+};
+
+/// A stream of changes that brings no error for this long was resumed: an expired
+/// version is refused at once.
+const SETTLED: Duration = Duration::from_secs(3);
+/// The end mark of an initial list follows the last object at once; a server that is
+/// silent for this long before it will send none.
+const LIST_SILENCE: Duration = Duration::from_secs(30);
+/// Divides the size of pages when one is too large.
+const SMALLER: u32 = 4;
+
+/// What all attempts of one kind share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) kind: Kind,
+    pub(super) limits: Limits,
+    pub(super) inventory: SharedInventory,
+    pub(super) sink: Arc<dyn TouchSink>,
+    pub(super) reporter: Reporter,
+}
+
+impl Context {
+    /// Does what the plan says is next. Loses nothing but the list it is reading if it
+    /// is dropped while it waits.
+    pub(super) async fn attempt(&self, client: &Client, plan: &mut Plan) -> Ended {
+        match plan.next() {
+            Next::Pages => self.read_pages(client, plan).await,
+            Next::Stream(ask) => {
+                let is_list = ask == Ask::StreamedList;
+                if is_list {
+                    self.reporter.syncing();
+                }
+                let (kind, limits) = (self.kind, &self.limits);
+                let stream = EventStream::open(client, kind, ask, plan.format(), random(), limits).await?;
+                self.reporter.contact();
+                self.read_stream(stream, plan, is_list).await
+            }
+        }
+    }
+
+    async fn read_stream(&self, mut stream: EventStream, plan: &mut Plan, is_list: bool) -> Ended {
+        let mut reading = Reading {
+            context: self,
+            plan,
+            list: is_list.then(|| List::begin(self)),
+            is_settled: false,
+            touched: if is_list {
+                Touched::silent()
+            } else {
+                Touched::default()
+            },
+        };
+        loop {
+            let patience = reading.patience();
+            match timeout(patience, stream.next(|event| reading.take(&event))).await {
+                Ok(arrived) => match arrived? {
+                    Arrived::Bytes(bytes) => reading.took(bytes)?,
+                    Arrived::End if reading.list.is_some() => return Err(StreamError::NoListEnd),
+                    Arrived::End => return Ok(Closed::ByServer),
+                },
+                Err(_) if reading.list.is_some() => return Err(StreamError::NoListEnd),
+                Err(_) if reading.is_settled => return Err(StreamError::Silent),
+                Err(_) => reading.settle(),
+            }
+        }
+    }
+
+    async fn read_pages(&self, client: &Client, plan: &mut Plan) -> Ended {
+        self.reporter.syncing();
+        let mut list = List::begin(self);
+        let mut silent = Touched::silent();
+        let (mut size, mut next) = (self.limits.page_size, None::<String>);
+        loop {
+            let ask = Ask::Page {
+                size,
+                next: next.as_deref(),
+            };
+            let page = Page::read(client, self.kind, ask, plan.format(), &self.limits);
+            let page = timeout_at(list.deadline, page)
+                .await
+                .map_err(|_| StreamError::ListTooSlow)?;
+            let page = match page {
+                Err(StreamError::FrameTooLarge) if size > 1 => {
+                    size = (size / SMALLER).max(1);
+                    continue;
+                }
+                page => page?,
+            };
+            self.reporter.contact();
+            list.took(page.body.len() as u64, &self.limits)?;
+            let mut is_over_budget = false;
+            let end = wire::page(page.format, self.kind, &page.body, &mut |object| {
+                is_over_budget |= self.apply(&object, &mut silent).is_err();
+            })
+            .map_err(StreamError::from)?;
+            if is_over_budget {
+                return Err(StreamError::BudgetExceeded);
+            }
+            next = end.next;
+            if next.is_none() {
+                plan.reached(&end.resource_version);
+                self.complete();
+                return Ok(Closed::Listed);
+            }
+        }
+    }
+
+    fn apply(&self, object: &Object<'_>, touched: &mut Touched) -> Result<(), StreamError> {
+        let mut inventory = self.inventory.write();
+        inventory.apply(object, touched);
+        if inventory.memory() > self.limits.memory {
+            return Err(StreamError::BudgetExceeded);
+        }
+        Ok(())
+    }
+
+    /// The list that was begun is complete.
+    fn complete(&self) {
+        self.inventory.write().finish(self.kind, &mut Touched::silent());
+        self.reporter.complete();
+        self.sink.everything();
+    }
+}
+
+/// A complete list on its way.
+#[derive(Debug)]
+struct List {
+    deadline: Instant,
+    bytes: u64,
+}
+
+impl List {
+    fn begin(context: &Context) -> Self {
+        context.inventory.write().begin(context.kind);
+        Self {
+            deadline: Instant::now() + context.limits.list,
+            bytes: 0,
+        }
+    }
+
+    fn took(&mut self, bytes: u64, limits: &Limits) -> Result<(), StreamError> {
+        self.bytes += bytes;
+        if self.bytes > limits.list_bytes {
+            return Err(StreamError::ListTooLarge);
+        }
+        if Instant::now() > self.deadline {
+            return Err(StreamError::ListTooSlow);
+        }
+        Ok(())
+    }
+}
+
+/// A stream being read.
+struct Reading<'a> {
+    context: &'a Context,
+    plan: &'a mut Plan,
+    /// `None` once it is complete, or where only changes were asked for.
+    list: Option<List>,
+    is_settled: bool,
+    touched: Touched,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, event: &Event<'_>) -> Result<(), StreamError> {
+        let context = self.context;
+        match event {
+            Event::Applied(object) => {
+                context.apply(object, &mut self.touched)?;
+                self.reached(&object.meta().resource_version);
+            }
+            Event::Deleted(meta) => {
+                context
+                    .inventory
+                    .write()
+                    .delete(context.kind, meta, &mut self.touched);
+                self.reached(&meta.resource_version);
+            }
+            Event::Bookmark {
+                resource_version,
+                initial_end,
+            } => {
+                if *initial_end && self.list.take().is_some() {
+                    context.complete();
+                    self.touched = Touched::default();
+                    self.is_settled = true;
+                }
+                self.reached(resource_version);
+            }
+            Event::Failed(failure) => return Err((*failure).into()),
+            Event::Unknown => {}
+        }
+        Ok(())
+    }
+
+    /// In a list, only its end says which version it shows.
+    fn reached(&mut self, version: &str) {
+        if self.list.is_none() && !version.is_empty() {
+            self.plan.reached(version);
+        }
+    }
+
+    /// After each arrival of bytes: what they changed goes on in one piece.
+    fn took(&mut self, bytes: u64) -> Result<(), StreamError> {
+        self.context.reporter.contact();
+        if let Some(list) = &mut self.list {
+            return list.took(bytes, &self.context.limits);
+        }
+        self.settle();
+        if self.touched.everything() {
+            self.touched.take();
+            self.context.sink.everything();
+        } else if !self.touched.is_empty() {
+            self.context.sink.repositories(&self.touched.take());
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        if !self.is_settled {
+            self.is_settled = true;
+            self.context.reporter.synced();
+        }
+    }
+
+    /// How long the next bytes may take.
+    fn patience(&self) -> Duration {
+        let silence = self.context.limits.silence;
+        match (&self.list, self.is_settled) {
+            (Some(_), _) => silence.min(LIST_SILENCE),
+            (None, true) => silence,
+            (None, false) => SETTLED,
+        }
+    }
+}

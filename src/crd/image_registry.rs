@@ -1,0 +1,274 @@
+use jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AllowedReports, Condition,
+    cluster_authorization::same_namespace,
+    schema::{date_time, optional_date_time},
+};
+
+/// Lets a registry report what happens to its images, and says how its clients' addresses are to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[kube(
+    group = "imageusage.dev",
+    version = "v1alpha1",
+    kind = "ImageRegistry",
+    plural = "imageregistries",
+    shortname = "ireg",
+    category = "imageusage",
+    namespaced,
+    status = "ImageRegistryStatus",
+    derive = "PartialEq",
+    doc = "Lets a registry report what happens to its images, and says how its clients' addresses are to be read.",
+    printcolumn(name = "Host", type_ = "string", json_path = ".spec.endpoints[0].host"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Receiving",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Receiving\")].status"
+    ),
+    printcolumn(
+        name = "Events",
+        type_ = "integer",
+        json_path = ".status.sources[0].events.stored"
+    ),
+    printcolumn(
+        name = "Last event",
+        type_ = "date",
+        json_path = ".status.sources[0].lastEventTime"
+    ),
+    printcolumn(
+        name = "Path",
+        type_ = "string",
+        json_path = ".status.sources[0].path",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageRegistrySpec {
+    /// Every host name that pods and clients use for this registry; they are one registry.
+    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host"]))]
+    pub endpoints: Vec<Endpoint>,
+    /// Where the registry's events come from.
+    #[schemars(length(min = 1, max = 1), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub sources: Vec<EventSource>,
+    /// How client addresses are to be read.
+    #[serde(default)]
+    pub network: RegistryNetwork,
+    /// How long an event is kept after the later of its own time and the time it was received, as a number
+    /// and m, h or d. What a tag pointed at is kept as long as the registry.
+    #[serde(default = "thirty_days")]
+    #[schemars(regex(pattern = r"^[1-9][0-9]{0,4}(m|h|d)$"))]
+    pub retention: String,
+    /// Which reports these events answer; by default those of this namespace.
+    #[serde(default = "same_namespace")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub allowed_reports: Vec<AllowedReports>,
+}
+
+fn thirty_days() -> String {
+    "30d".to_owned()
+}
+
+/// A host name of the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// Host as image references write it, with its port where they write one: registry.example.com,
+    /// 10.0.0.5:5000. docker.io stands for every spelling of Docker Hub.
+    #[schemars(
+        length(min = 1, max = 255),
+        regex(
+            pattern = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[[a-f0-9:]+\])(:[0-9]{1,5})?$"
+        )
+    )]
+    pub host: String,
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventSource {
+    /// Name of the source; the last part of its webhook's path.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// What the events look like.
+    pub format: SourceFormat,
+    /// The registry sends its events to the operator's webhook server.
+    pub webhook: Webhook,
+}
+
+/// Distribution: the CNCF distribution registry (versions 2 and 3) and what is built on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SourceFormat {
+    Distribution,
+}
+
+/// A webhook of the operator. Its path is in status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    /// How the registry proves who it is.
+    pub authentication: WebhookAuthentication,
+}
+
+/// How the registry proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.type != 'Bearer' || has(self.bearer)").message("type Bearer needs bearer"))]
+pub struct WebhookAuthentication {
+    /// Bearer: the header Authorization with the word Bearer and a token.
+    pub r#type: WebhookAuthenticationType,
+    /// The tokens, for type Bearer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<Bearer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WebhookAuthenticationType {
+    Bearer,
+}
+
+/// Bearer tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Bearer {
+    /// A Secret of this namespace that holds the tokens.
+    pub secret_ref: BearerSecretRef,
+}
+
+/// Keys of a Secret in the same namespace, each a token of at least 16 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BearerSecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Keys whose values are accepted; two while a token is being replaced.
+    #[schemars(length(min = 1, max = 2), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    pub keys: Vec<String>,
+}
+
+/// How client addresses are to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryNetwork {
+    /// Whether an address that the registry took from a header is believed. Trusted only where a proxy in front
+    /// of the registry overwrites X-Forwarded-For and X-Real-Ip: any client can send them. Untrusted addresses
+    /// are shown as claimed.
+    #[serde(default)]
+    pub forwarded_address: ForwardedAddress,
+    /// Proxies and load balancers in front of the registry. Their own address says nothing about the client.
+    #[serde(default)]
+    #[schemars(length(max = 256), inner(length(max = 43)), extend("x-kubernetes-list-type" = "atomic"))]
+    #[x_kube(validation = Rule::new("self.all(c, isCIDR(c))").message("each entry is an address range such as 10.0.0.0/8"))]
+    pub trusted_proxies: Vec<String>,
+    /// Ranges whose clients count as private; by default RFC 1918, RFC 6598, loopback, link-local and unique
+    /// local addresses.
+    #[serde(default, rename = "privateCIDRs")]
+    #[schemars(length(max = 256), inner(length(max = 43)), extend("x-kubernetes-list-type" = "atomic"))]
+    #[x_kube(validation = Rule::new("self.all(c, isCIDR(c))").message("each entry is an address range such as 10.0.0.0/8"))]
+    pub private_cidrs: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ForwardedAddress {
+    #[default]
+    Untrusted,
+    Trusted,
+}
+
+/// What the operator found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageRegistryStatus {
+    /// The generation of the spec this status is about; -1 before the operator has seen it.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// Ready: accepted, the webhook listens. Receiving: events have arrived; Unknown until the first one.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// What is known of each source.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub sources: Vec<SourceStatus>,
+}
+
+/// What is known of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    /// Name of the source.
+    pub name: String,
+    /// Path of its webhook on the operator's webhook Service.
+    pub path: String,
+    /// How complete the events of each category are.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub coverage: Vec<CategoryCoverage>,
+    /// How many events came.
+    pub events: EventCounts,
+    /// Time of the newest event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "optional_date_time")]
+    pub last_event_time: Option<Timestamp>,
+}
+
+/// How complete the events of one category are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CategoryCoverage {
+    /// Push, Pull or Delete.
+    pub category: String,
+    /// Complete: no loss known since the first delivery. Partial: some may be lost. `NotReported`: this source
+    /// does not report them. Unknown: nothing has been received yet.
+    pub state: String,
+    /// Since when events have been received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "optional_date_time")]
+    pub since: Option<Timestamp>,
+    /// Stretches of time whose events may be lost, newest first, 10 at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub gaps: Vec<CoverageGap>,
+}
+
+/// A stretch of time whose events may be lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CoverageGap {
+    /// Why, for example `NewInstance`: the registry was restarted, and its queue of events is in memory.
+    pub reason: String,
+    /// Its beginning.
+    #[schemars(schema_with = "date_time")]
+    pub start: Timestamp,
+    /// Its end.
+    #[schemars(schema_with = "date_time")]
+    pub end: Timestamp,
+}
+
+/// How many events a source sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventCounts {
+    /// Kept.
+    pub stored: i64,
+    /// Received again.
+    pub duplicates: i64,
+    /// Not about an image: layers, mounts and the like.
+    pub ignored: i64,
+    /// Requests refused since the operator started: wrong token, too large.
+    pub rejected: i64,
+    /// Bodies that could not be read and were put aside.
+    pub quarantined: i64,
+}

@@ -1,0 +1,45 @@
+//! The three kinds and their schema: types only. What they mean is decided elsewhere.
+//!
+//! Conventions: conditions instead of a phase, no unsigned integers, a bound on every
+//! string and list of a spec, a description on every field (`kubectl explain` is the manual).
+
+mod cluster_authorization;
+mod common;
+mod condition;
+mod duration;
+mod files;
+mod image_registry;
+mod image_usage_report;
+mod report_status;
+mod schema;
+
+pub use cluster_authorization::{
+    Cluster, ClusterAuthorization, ClusterAuthorizationSpec, ClusterAuthorizationStatus, ConnectedCluster,
+    InCluster, KubeconfigSecretRef, NamePatterns, Permission, Scope, UsageCounts,
+};
+pub use common::{
+    AllowedReports, LabelSelector, LabelSelectorOperator, LabelSelectorRequirement, NamespacesFrom,
+    ReportNamespaces,
+};
+pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
+pub use duration::parse_duration;
+pub use files::{files, write};
+pub use image_registry::{
+    Bearer, BearerSecretRef, CategoryCoverage, CoverageGap, Endpoint, EventCounts, EventSource,
+    ForwardedAddress, ImageRegistry, ImageRegistrySpec, ImageRegistryStatus, RegistryNetwork, SourceFormat,
+    SourceStatus, Webhook, WebhookAuthentication, WebhookAuthenticationType,
+};
+pub use image_usage_report::{
+    ClusterSelection, EventCategory, EventFilter, ImageUsageReport, ImageUsageReportSpec, NetworkType,
+    TimeRange,
+};
+pub use report_status::{
+    ClusterName, Coverage, Deployment, EventLine, ImageUsageReportStatus, QueriedImage, ReportWindow,
+    Summary, TagLine, Truncated, Verdict,
+};
+pub use schema::definitions;
+
+/// Group of the three kinds.
+pub const GROUP: &str = "imageusage.dev";
+/// On a report: comma-separated uids of withdrawn clusters that no longer matter to it.
+pub const ACCEPT_WITHDRAWN: &str = "imageusage.dev/accept-withdrawn";
