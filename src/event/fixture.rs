@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{AddressSource, Category, DeleteTarget, LogicalEvent, RegistryEvent, SourceAddress, StoredEvent};
-use crate::{event::time, image::Digest};
+use crate::image::Digest;
 
 /// The instant that times in lines count from.
 pub(crate) const START: i64 = 1_770_000_000;
@@ -76,14 +76,7 @@ pub(crate) fn raw(line: &str) -> StoredEvent {
         request_id,
         instance_id: None,
     };
-    let (time, time_source) = time::effective(event.time, received);
-    StoredEvent {
-        source: "notifications".to_owned(),
-        received,
-        time,
-        time_source,
-        event,
-    }
+    StoredEvent::new("notifications".to_owned(), received, event)
 }
 
 /// Raw events, one a line.

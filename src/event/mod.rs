@@ -13,7 +13,7 @@ pub mod pointer;
 mod record;
 pub mod time;
 
-pub use client::{Client, ClientRole, ForwardedAddress, Network, NetworkError, NetworkType};
+pub use client::{Client, ClientRole, ForwardedAddress, Network, NetworkError, NetworkType, PRIVATE_CIDRS};
 pub use logical::{Attribution, LogicalCategory, LogicalEvent};
 pub use record::{
     AddressSource, Category, DeleteTarget, RegistryEvent, SourceAddress, StoredEvent, TimeSource,

@@ -1,8 +1,9 @@
 //! What tags pointed at and since when, learnt from events.
 //!
-//! A store keeps the facts, as [`compact`] leaves them, as long as the registry, and
-//! derives the pointers from them. The pointers alone would not do: of a late event
-//! they could not tell whether the tag was seen where it was after that.
+//! A store keeps facts, as long as the registry, and derives the pointers from them. A
+//! fact that only repeats what held just before it adds nothing, as long as no late one
+//! comes between: the pointers alone could not tell whether the tag was seen where it
+//! was after that.
 
 #[cfg(test)]
 mod tests;
@@ -127,41 +128,6 @@ fn set<'a>(history: &mut Vec<(Timestamp, Option<&'a Digest>)>, time: Timestamp, 
     if history.last().is_none_or(|(_, last)| *last != digest) {
         history.push((time, digest));
     }
-}
-
-/// Leaves, in order, the facts that still matter: of facts in a row that say the same
-/// of a tag, the first and the last.
-///
-/// The pointers stay the same, and with whatever fact comes later so does what a tag
-/// points at now; only a late fact that falls into such a row moves an end within it.
-#[must_use]
-pub fn compact(mut facts: Vec<PointerFact>) -> Vec<PointerFact> {
-    facts.sort_unstable();
-    facts.dedup();
-    // Per tag, the last two facts of its row, or one while the row has no more.
-    let mut rows: BTreeMap<&str, (usize, Option<usize>)> = BTreeMap::new();
-    let mut needless = vec![false; facts.len()];
-    for (position, fact) in facts.iter().enumerate() {
-        match &fact.change {
-            PointerChange::Points { tag, .. } | PointerChange::TagDeleted { tag } => {
-                let row = rows.entry(tag).or_insert((position, None));
-                if facts[row.0].change != fact.change {
-                    *row = (position, None);
-                } else if row.0 != position
-                    && let Some(middle) = row.1.replace(position)
-                {
-                    needless[middle] = true;
-                }
-            }
-            PointerChange::ManifestDeleted { digest } => rows.retain(|_, (first, _)| {
-                !matches!(&facts[*first].change, PointerChange::Points { digest: its, .. } if its == digest)
-            }),
-            PointerChange::RepositoryDeleted => rows.clear(),
-        }
-    }
-    let mut needless = needless.into_iter();
-    facts.retain(|_| !needless.next().unwrap_or_default());
-    facts
 }
 
 /// The entry that says what the tag pointed at at that time. `None`: not known.

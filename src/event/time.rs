@@ -14,3 +14,28 @@ pub fn effective(own: Option<Timestamp>, received: Timestamp) -> (Timestamp, Tim
         _ => (received, TimeSource::Received),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_events_own_time_counts_unless_it_is_absent_or_five_minutes_ahead() {
+        let received: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
+        for (own, expected) in [
+            (None, TimeSource::Received),
+            (Some("2026-03-01T08:59:59Z"), TimeSource::Event),
+            (Some("2020-01-01T00:00:00Z"), TimeSource::Event),
+            (Some("2026-03-01T09:05:00Z"), TimeSource::Event),
+            (Some("2026-03-01T09:05:00.000000001Z"), TimeSource::Received),
+        ] {
+            let own: Option<Timestamp> = own.map(|time| time.parse().unwrap());
+            let time = if expected == TimeSource::Event {
+                own.unwrap()
+            } else {
+                received
+            };
+            assert_eq!(effective(own, received), (time, expected), "{own:?}");
+        }
+    }
+}

@@ -1,5 +1,3 @@
-use proptest::{collection::vec, prelude::*, sample::select};
-
 use super::*;
 use crate::event::fixture::{at, digest, raws};
 
@@ -25,7 +23,6 @@ fn point(raw: &str, expected: &str) {
     assert_eq!(pointers(&facts), expected);
     facts.reverse();
     assert_eq!(pointers(&facts), expected, "backwards");
-    assert_eq!(pointers(&compact(facts)), expected, "compacted");
 }
 
 #[test]
@@ -56,13 +53,6 @@ fn a_late_event_never_moves_a_tag_back() {
          late 1 n GET v1 @A received=9",
         "1 v1 @A
          5 v1 @B",
-    );
-    let kept = compact(history("a 1 n GET v1 @A\n b 3 n GET v1 @A\n c 5 n GET v1 @A"));
-    assert_eq!(kept.len(), 2);
-    let with_late: Vec<_> = kept.into_iter().chain(history("late 3 n GET v1 @B")).collect();
-    assert_eq!(
-        digest_at(&pointers(&with_late), "v1", at(9.0)),
-        Some(&digest('A'))
     );
 }
 
@@ -130,38 +120,4 @@ fn what_is_not_known_differs_from_what_was_deleted() {
         Some(&None)
     );
     assert_eq!(pointer_at(&pointers, "v2", at(3.0)), None);
-}
-
-fn any_facts() -> impl Strategy<Value = Vec<PointerFact>> {
-    let change = prop_oneof![
-        6 => (select(vec!["v1", "v2"]), select(vec!['A', 'B'])).prop_map(|(tag, letter)| {
-            PointerChange::Points { tag: tag.to_owned(), digest: digest(letter) }
-        }),
-        1 => Just(PointerChange::TagDeleted { tag: "v1".to_owned() }),
-        1 => Just(PointerChange::ManifestDeleted { digest: digest('A') }),
-        1 => Just(PointerChange::RepositoryDeleted),
-    ];
-    vec((0_u32..30, change), 0..30).prop_map(|facts| {
-        let fact = |(time, change)| PointerFact {
-            time: at(f64::from(time)),
-            change,
-        };
-        facts.into_iter().map(fact).collect()
-    })
-}
-
-proptest! {
-    #[test]
-    fn compacted_facts_tell_the_same_and_with_late_ones_the_same_of_now(
-        facts in any_facts(),
-        late in any_facts(),
-    ) {
-        let kept = compact(facts.clone());
-        prop_assert_eq!(pointers(&kept), pointers(&facts));
-        let (full, kept) = ([facts, late.clone()].concat(), [kept, late].concat());
-        let (full, kept) = (pointers(&full), pointers(&kept));
-        for tag in ["v1", "v2"] {
-            prop_assert_eq!(digest_at(&kept, tag, at(99.0)), digest_at(&full, tag, at(99.0)));
-        }
-    }
 }

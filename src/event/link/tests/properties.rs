@@ -11,7 +11,7 @@ use proptest::{
 use super::Written;
 use crate::event::{
     Category, LogicalCategory, LogicalEvent, StoredEvent,
-    fixture::raw,
+    fixture::{raw, raws},
     link::{Relink, Span, link},
 };
 
@@ -105,7 +105,7 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 fn events() -> impl Strategy<Value = Vec<StoredEvent>> {
-    vec(line(), 0..60).prop_map(|lines| {
+    vec(line(), 0..36).prop_map(|lines| {
         lines
             .iter()
             .enumerate()
@@ -129,6 +129,59 @@ fn deliveries() -> impl Strategy<Value = Vec<Vec<StoredEvent>>> {
             portions
         })
     })
+}
+
+/// What was there, and what came then: the store holds what linking all of it makes.
+#[track_caller]
+fn settles(facts: &str, before: &str, then: &str) {
+    let facts = Written::new(facts);
+    let mut shelf = Shelf::default();
+    shelf.append(&raws(before), &facts);
+    shelf.append(&raws(then), &facts);
+    shelf.check(&facts).unwrap();
+}
+
+#[test]
+fn a_look_that_comes_late_moves_choices_as_far_as_a_pairing_reaches() {
+    settles("A", "get 10 n GET - @A", "head 0 n HEAD v1 @A");
+    settles(
+        "A",
+        "old 0 n HEAD v1 @A\n get 10 n GET - @A",
+        "new 9 n HEAD v2 @A",
+    );
+}
+
+#[test]
+fn a_get_that_comes_late_takes_the_look_of_another() {
+    settles("A", "h 0 n HEAD v1 @A\n g 10 n GET - @A", "late 5 n GET - @A");
+    settles(
+        "A",
+        "h 0 n HEAD v1 @A\n i 1 n HEAD v2 @A\n g 10 n GET - @A",
+        "late 9 n GET - @A",
+    );
+}
+
+#[test]
+fn a_look_that_names_a_child_frees_its_place_for_one_a_pairing_later() {
+    settles(
+        "I>A",
+        "index 10 n GET v1 @I
+         one   10 n GET -  @A
+         two   20 n GET -  @A",
+        "named 0 n HEAD v1-amd64 @A",
+    );
+}
+
+#[test]
+fn a_nested_index_that_is_named_takes_the_children_of_the_outer_one() {
+    settles(
+        "I>JA J>A",
+        "outer  2 n GET v1 @I
+         inner 10 n GET -  @J
+         child 20 n GET -  @A
+         again 12 n GET -  @A",
+        "named 0 n HEAD v1-nested @J",
+    );
 }
 
 proptest! {
