@@ -8,6 +8,8 @@ mod fit;
 mod history;
 mod question;
 mod report;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use coverage::{KIND_CLUSTER, withdrawn};

@@ -21,11 +21,13 @@
 //! ```
 //!
 //! Each program's settings are in one file: `control_plane.rs`, `node.rs`,
-//! `registry.rs`, `simulated.rs` with `kwok/`. What holds a cluster together and
-//! takes it away is in `namespace.rs` with `namespace/`.
+//! `registry.rs`, `simulated.rs` with `kwok/`. Which comes after which is in
+//! `start.rs`. What holds a cluster together and takes it away is in `namespace.rs`
+//! with `namespace/`.
 
 mod access;
 mod builder;
+mod clients;
 mod cluster;
 mod control_plane;
 mod image;
@@ -39,14 +41,16 @@ mod programs;
 mod public_client;
 mod registry;
 mod simulated;
+mod start;
 mod wait;
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-pub use access::{Access, Credentials, output};
+pub use access::{Access, Credentials};
 pub use builder::{ClusterBuilder, Nodes};
+pub use clients::output;
 pub use cluster::Cluster;
 pub use image::{Image, PushedImage};
 pub use network::Network;

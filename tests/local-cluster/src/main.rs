@@ -80,9 +80,10 @@ struct Up {
 
 #[derive(Args)]
 struct Down {
-    #[command(flatten)]
-    name: Name,
-    /// End every cluster
+    /// Name of the cluster; may be given several times
+    #[arg(long, default_value = "local")]
+    name: Vec<String>,
+    /// End every cluster of this user, whoever started it
     #[arg(long)]
     all: bool,
 }
@@ -143,7 +144,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<()> {
     match command {
         Command::Setup => {
-            let programs = Programs::setup()?;
+            let programs = Programs::setup(|line| eprintln!("{line}"))?;
             println!("programs are in {}", programs.dir().display());
         }
         Command::Programs => println!("{}", Programs::here()?.dir().display()),
@@ -153,7 +154,11 @@ async fn run(command: Command) -> Result<()> {
                 down(&named)?;
             }
         }
-        Command::Down(Down { name, .. }) => down(&Named::new(&name.name)?)?,
+        Command::Down(Down { name, .. }) => {
+            for name in name {
+                down(&Named::new(&name)?)?;
+            }
+        }
         Command::Status => status()?,
         Command::Env(name) => print_environment(&name.access()?),
         Command::Exec(exec) => {

@@ -236,3 +236,15 @@ fn wait(mut until: impl FnMut() -> bool) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_never_a_path() {
+        for name in ["", ".", "..", "a/b", "/tmp", "A", "a b"] {
+            assert!(Named::new(name).is_err(), "{name:?}");
+        }
+    }
+}

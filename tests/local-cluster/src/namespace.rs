@@ -1,11 +1,11 @@
 //! The outer namespaces that hold a whole cluster, and the guardian that ends them.
 //!
 //! One process of ours, `guardian.sh`, stands outside. It holds the reading end
-//! of a pipe whose writing end is in this process: when that closes, on purpose,
-//! by a panic or because this process was killed, the guardian kills the first
-//! process of the pid namespace, and with it every program, container and shim;
-//! mounts, network devices and namespaces end with the last of them. Then it
-//! removes the cgroup folders and the cluster's own folder.
+//! of a pipe whose writing end is in this process, and so does the first process of
+//! the pid namespace, `init.sh`. When the pipe closes, on purpose, by a panic or
+//! because this process was killed, `init.sh` ends, and with it every program,
+//! container and shim; mounts, network devices and namespaces end with the last of
+//! them. Then the guardian removes the cgroup folders and the cluster's own folder.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -75,6 +75,11 @@ impl Namespace {
             "--".to_owned(),
         ]);
         words
+    }
+
+    /// A path of the cluster's own mounts, as seen from outside.
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{inside}", self.holder))
     }
 
     /// Process id to name as a network namespace to `ip link … netns`.

@@ -216,3 +216,23 @@ pub(crate) fn run_inside(namespace: &Namespace, line: &str) -> Result<()> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_of_a_cluster_carries_its_number() {
+        let network = Network {
+            number: 7,
+            inner: at(LINKS, 7, 2),
+            own: true,
+        };
+        assert_eq!(network.host_address().to_string(), "10.213.7.1");
+        assert_eq!(network.inner.to_string(), "10.213.7.2");
+        assert_eq!(network.pod_range(), "10.214.7.0/24");
+        assert_eq!(network.service_range(), "10.215.7.0/24");
+        assert_eq!(network.webhook_address().to_string(), "10.215.7.200");
+        assert_eq!(network.link(), "lc7");
+    }
+}

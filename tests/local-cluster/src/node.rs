@@ -102,7 +102,7 @@ SystemdCgroup = false
 }
 
 /// Below `/run`, which is the cluster's own.
-const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
+pub(crate) const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 
 fn cni_config(access: &Access) -> String {
     // Addresses of pods are unique among the clusters of a machine and routed by

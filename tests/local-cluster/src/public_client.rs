@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use tokio::process::Command;
 
-use crate::access::{Access, output};
+use crate::access::Access;
+use crate::clients::output;
 
 /// Makes the client's network inside the cluster's, and a process that keeps it.
 /// The process is killed with the cluster's other processes.

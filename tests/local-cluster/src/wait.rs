@@ -52,3 +52,41 @@ pub async fn wait_until<T, Answer: Future<Output = Result<T>>>(
         pause = (pause * 3 / 2).min(Duration::from_millis(250));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_error_names_what_was_awaited_and_what_was_seen_last() {
+        let never = || async { Err::<(), _>(anyhow!("2 of 3")) };
+        let error = wait_until(Duration::from_millis(50), "three pods", never)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "gave up waiting 50ms for three pods; last seen: 2 of 3"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_never_answered_does_not_wait_for_ever() {
+        let hangs = std::future::pending::<Result<()>>;
+        let error = wait_until(Duration::from_millis(50), "an answer", hangs)
+            .await
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("the question itself was not answered"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn it_may_be_awaited_in_a_task() {
+        fn is_send(_: impl Send) {}
+        let text = String::from("borrowed");
+        is_send(wait_until(Duration::ZERO, "nothing", || async { Ok(text.len()) }));
+    }
+}

@@ -20,9 +20,8 @@ echo "$namespace" >"$folder/namespace.pid"
 
 cat <&3 >/dev/null
 
-# The first process of the pid namespace takes every other one with it, and
-# unshare returns once the last is gone.
-kill -KILL "$namespace" 2>/dev/null
+# The first process of the pid namespace reads the same pipe and has ended, too.
+# The kernel then kills every other one and waits for it, and unshare waits for that.
 wait "$namespace" 2>/dev/null
 
 [ -n "$link" ] && ip link delete "$link" 2>/dev/null

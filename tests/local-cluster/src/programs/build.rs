@@ -126,7 +126,12 @@ pub(super) fn version_of(module: &str) -> &'static str {
         .trim()
 }
 
-pub(super) fn missing(folder: &Path) -> impl Iterator<Item = &'static str> {
+#[cfg(test)]
+pub(super) fn knows(name: &str) -> bool {
+    PROGRAMS.iter().any(|program| program.name == name)
+}
+
+fn missing(folder: &Path) -> impl Iterator<Item = &'static str> {
     let folder = folder.to_owned();
     PROGRAMS
         .iter()
@@ -136,13 +141,13 @@ pub(super) fn missing(folder: &Path) -> impl Iterator<Item = &'static str> {
 
 /// Builds one by one what is not there. Two runs at once do not get in each
 /// other's way: the second waits, and finds everything there.
-pub(super) fn build_missing() -> Result<()> {
+pub(super) fn build_missing(say: &dyn Fn(&str)) -> Result<()> {
     let folder = folder()?;
     if missing(&folder).next().is_none() {
         return Ok(());
     }
     std::fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
-    let _lock = lock(&folder)?;
+    let _lock = lock(say, &folder)?;
     let source = folder.join("source");
     std::fs::create_dir_all(&source)?;
     for (name, text) in [("go.mod", GO_MOD), ("go.sum", GO_SUM), ("tools.go", TOOLS_GO)] {
@@ -152,37 +157,37 @@ pub(super) fn build_missing() -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    eprintln!(
+    say(&format!(
         "building {} programs into {} (once)",
         names.len(),
         folder.display()
-    );
+    ));
     let begun = Instant::now();
     let wanted = PROGRAMS.iter().filter(|program| names.contains(&program.name));
     for (index, program) in wanted.enumerate() {
         let version = version_of(program.module);
-        eprintln!(
+        say(&format!(
             "[{}/{}] {} {version}: {}",
             index + 1,
             names.len(),
             program.name,
             program.why
-        );
+        ));
         let begun = Instant::now();
         build(program, &source, &folder)?;
-        eprintln!("      built in {} s", begun.elapsed().as_secs());
+        say(&format!("      built in {} s", begun.elapsed().as_secs()));
     }
-    eprintln!("all programs built in {} s", begun.elapsed().as_secs());
+    say(&format!("all programs built in {} s", begun.elapsed().as_secs()));
     Ok(())
 }
 
-fn lock(folder: &Path) -> Result<File> {
+fn lock(say: &dyn Fn(&str), folder: &Path) -> Result<File> {
     let file = OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.join("lock"))?;
     if file.try_lock().is_err() {
-        eprintln!("waiting for another run that is building the same programs");
+        say("waiting for another run that is building the same programs");
         file.lock()?;
     }
     Ok(file)

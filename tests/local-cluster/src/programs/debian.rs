@@ -68,6 +68,11 @@ const TOOLS: &[Tool] = &[
     tool("mount", "mount", "kubelet calls it", Need::RealNode),
 ];
 
+#[cfg(test)]
+pub(super) fn knows(name: &str) -> bool {
+    TOOLS.iter().any(|tool| tool.program == name)
+}
+
 /// Looks where Debian puts programs for everybody and for root.
 pub(super) fn find(program: &str) -> Option<PathBuf> {
     let inherited = std::env::var("PATH").unwrap_or_default();
@@ -80,7 +85,7 @@ pub(super) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Installs what is missing where we may, otherwise says how to.
-pub(super) fn install() -> Result<()> {
+pub(super) fn install(say: &dyn Fn(&str)) -> Result<()> {
     let root = rustix::process::geteuid().is_root();
     let wanted = TOOLS.iter().filter(|tool| root || tool.need == Need::Always);
     let missing: Vec<&Tool> = wanted.filter(|tool| find(tool.program).is_none()).collect();
@@ -95,7 +100,7 @@ pub(super) fn install() -> Result<()> {
         need: _,
     } in missing
     {
-        eprintln!("missing: package {package}, because {program} {why}");
+        say(&format!("missing: package {package}, because {program} {why}"));
         packages.push(*package);
     }
     let install = ["install", "--yes", "--no-install-recommends"];
@@ -106,12 +111,12 @@ pub(super) fn install() -> Result<()> {
             packages.join(" ")
         );
     }
-    apt(&["update"])?;
-    apt(&[&install[..], &packages].concat())
+    apt(say, &["update"])?;
+    apt(say, &[&install[..], &packages].concat())
 }
 
-fn apt(args: &[&str]) -> Result<()> {
-    eprintln!("running apt-get {}", args.join(" "));
+fn apt(say: &dyn Fn(&str), args: &[&str]) -> Result<()> {
+    say(&format!("running apt-get {}", args.join(" ")));
     let output = Command::new("apt-get")
         .args(args)
         .stdin(Stdio::null())

@@ -29,13 +29,13 @@ impl Programs {
         })
     }
 
-    /// Builds and installs what is missing, saying what and why.
+    /// Builds and installs what is missing, and tells `say` what and why.
     ///
     /// # Errors
     /// When something cannot be built, or not be installed without root.
-    pub fn setup() -> Result<Self> {
-        debian::install()?;
-        build::build_missing()?;
+    pub fn setup(say: impl Fn(&str)) -> Result<Self> {
+        debian::install(&say)?;
+        build::build_missing(&say)?;
         Self::here()
     }
 
@@ -111,4 +111,28 @@ pub fn static_busybox() -> Result<PathBuf> {
     let path = PathBuf::from("/bin/busybox");
     ensure!(path.exists(), "busybox is missing (package busybox-static)");
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_kubernetes_is_read_from_the_modules() {
+        let version = Programs::kubernetes_version();
+        assert!(
+            version.starts_with("v1.") && version.split('.').count() == 3,
+            "{version}"
+        );
+    }
+
+    #[test]
+    fn whatever_a_real_node_needs_is_built_or_installed_by_setup() {
+        for name in crate::node::PROGRAMS {
+            assert!(
+                build::knows(name) || debian::knows(name),
+                "nobody provides {name}"
+            );
+        }
+    }
 }
