@@ -2,6 +2,8 @@
 //! read, evil ones refused for the reason that their folder names, and nothing of
 //! a secret shows.
 
+#![allow(clippy::unwrap_used, reason = "a broken fixture must stop the test")]
+
 use std::{
     fmt::Debug,
     fs,

@@ -8,9 +8,8 @@ const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> IpNet {
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix))
 }
 
-const fn v6(segments: [u16; 8], prefix: u8) -> IpNet {
-    let [a, b, c, d, e, f, g, h] = segments;
-    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix))
+const fn v6(address: u128, prefix: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::from_bits(address), prefix))
 }
 
 /// Special-purpose ranges (IANA's registries, RFC 6890) whose members are no servers
@@ -29,14 +28,14 @@ const REFUSED: [IpNet; 14] = [
     v4(100, 100, 100, 200, 32),
     // Azure's wire server.
     v4(168, 63, 129, 16, 32),
-    v6([0; 8], 128),
-    v6([0, 0, 0, 0, 0, 0, 0, 1], 128),
-    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
-    v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
+    v6(0, 128),
+    v6(1, 128),
+    v6(0xfe80 << 112, 10),
+    v6(0xff00 << 112, 8),
     // Metadata services of AWS, Google and Oracle.
-    v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128),
-    v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128),
-    v6([0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128),
+    v6(0xfd00_0ec2 << 96 | 0x254, 128),
+    v6(0xfd20_00ce << 96 | 0x254, 128),
+    v6(0xfd00_00c1 << 96 | 0xa9fe_a9fe, 128),
 ];
 
 /// Whether an address lies in a refused range, in any of its forms.
@@ -56,15 +55,15 @@ pub(super) fn forms(address: IpAddr) -> impl Iterator<Item = IpAddr> {
 /// IPv4 inside IPv6: mapped and compatible (RFC 4291, 2.5.5), translated (RFC 2765),
 /// NAT64's well-known prefix (RFC 6052) and 6to4 (RFC 3056).
 fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let (high, low) = match address.segments() {
-        [0, 0, 0, 0, 0, 0, high, low]
-        | [0, 0, 0, 0, 0, 0xffff, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => (high, low),
+    let bits = match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+            address.to_bits()
+        }
+        [0x2002, ..] => address.to_bits() >> 80,
         _ => return None,
     };
-    Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+    let [.., a, b, c, d] = bits.to_be_bytes();
+    Some(Ipv4Addr::new(a, b, c, d))
 }
 
 #[cfg(test)]
@@ -94,6 +93,7 @@ mod tests {
             "ff02::1",
             "fd00:ec2::254",
             "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
             "::ffff:127.0.0.1",
             "::ffff:169.254.169.254",
             "::ffff:0.0.0.0",

@@ -74,7 +74,14 @@ fn an_address_literal_is_checked_without_a_resolver() {
 
 #[tokio::test]
 async fn a_name_keeps_only_its_permitted_addresses() {
-    let table: [(&str, &[&str], Option<&[&str]>); 11] = [
+    /// Name, addresses, and those that are left; none are left where all are refused.
+    type Row = (
+        &'static str,
+        &'static [&'static str],
+        Option<&'static [&'static str]>,
+    );
+
+    let table: [Row; 11] = [
         (HOST, &["203.0.113.9"], Some(&["203.0.113.9"])),
         (HOST, &["10.0.0.7", "fd00::7"], Some(&["10.0.0.7", "fd00::7"])),
         (
@@ -193,7 +200,7 @@ fn shown(error: &dyn Error) -> String {
     let mut text = format!("{error:?}");
     let mut next = Some(error);
     while let Some(error) = next {
-        text += &format!("\n{error}");
+        text = format!("{text}\n{error}");
         next = error.source();
     }
     text
