@@ -1,14 +1,14 @@
 //! What every store has to do, as tests of the two traits: one function for each
 //! behaviour, run on each backend by [`conformance!`].
 
-mod appending;
-mod deletes;
+pub(crate) mod appending;
+pub(crate) mod deletes;
 mod fixture;
-mod linking;
-mod pointers;
-mod reading;
-mod retention;
-mod sources;
+pub(crate) mod linking;
+pub(crate) mod pointers;
+pub(crate) mod reading;
+pub(crate) mod retention;
+pub(crate) mod sources;
 
 pub(crate) use fixture::*;
 

@@ -154,7 +154,12 @@ impl Writer {
                 Command::Link { reply } => {
                     self.write(waiting)?;
                     self.link_all()?;
-                    let _ = reply.send(Ok(()));
+                    let linked = if self.touched.is_empty() {
+                        Ok(())
+                    } else {
+                        Err(StoreError::Write("linking waits for the disk".to_owned()))
+                    };
+                    let _ = reply.send(linked);
                     return Ok(true);
                 }
                 Command::Close => {
