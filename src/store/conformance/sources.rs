@@ -118,6 +118,7 @@ pub(crate) async fn a_new_instance_opens_a_gap_and_the_first_none<B: Backend>() 
     backend.changes();
     append(&store, delivery(vec![by("i2", "g3 500 a GET v1 @A")])).await;
     assert_eq!(source(&store).await.gaps, [gap("NewInstance", 20.0, 500.0)]);
+    backend.settle(&store).await;
     assert!(backend.changes().contains(&(registry(), Vec::new())));
 
     // Both are known from now on, also after a restart.

@@ -3,28 +3,27 @@
 use rusqlite::{Connection, Row, params, types::Type};
 
 use super::values::Column;
-use crate::event::{LogicalEvent, RegistryEvent, SourceAddress, StoredEvent};
+use crate::event::{LogicalEvent, RegistryEvent, SourceAddress, StoredEvent, TimeSource};
 
-/// Columns of a raw event, in the order `raw` reads them; the source by its name.
+/// Columns of a raw event, in the order `raw` reads them.
 macro_rules! raw_columns {
     () => {
-        "s.name, e.received, e.time, e.time_source, e.id, e.category, e.target, e.tag, e.digest,
+        "e.source, e.received, e.time, e.time_source, e.id, e.category, e.target, e.tag, e.digest,
          e.media_type, e.method, e.address, e.address_source, e.forwarded_chain, e.actor, e.user_agent,
          e.stated_time, e.request_id, e.instance_id"
     };
 }
 pub(super) use raw_columns;
 
-/// A raw event of the named repository. A time that the source did not state is not
-/// told from one equal to the time of receipt: both count the same.
-pub(super) fn raw(row: &Row<'_>, repository: &str) -> rusqlite::Result<StoredEvent> {
+/// A raw event of the named repository, which came through the named source.
+pub(super) fn raw(row: &Row<'_>, repository: &str, source: &str) -> rusqlite::Result<StoredEvent> {
     let Column(time) = row.get(2)?;
     let Column(time_source) = row.get(3)?;
     let stated: Option<Column<_>> = row.get(16)?;
     let address: Option<Column<_>> = row.get(11)?;
     let address_source: Option<Column<_>> = row.get(12)?;
     Ok(StoredEvent {
-        source: row.get(0)?,
+        source: source.to_owned(),
         received: row.get::<_, Column<_>>(1)?.0,
         time,
         time_source,
@@ -45,8 +44,8 @@ pub(super) fn raw(row: &Row<'_>, repository: &str) -> rusqlite::Result<StoredEve
             user_agent: row.get(15)?,
             time: match (stated, time_source) {
                 (Some(Column(stated)), _) => Some(stated),
-                (None, crate::event::TimeSource::Event) => Some(time),
-                (None, crate::event::TimeSource::Received) => None,
+                (None, TimeSource::Event) => Some(time),
+                (None, TimeSource::Received) => None,
             },
             request_id: row.get(17)?,
             instance_id: row.get(18)?,

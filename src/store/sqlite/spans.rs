@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Nearer than this, two stretches are one: the linker would read the ground between
-/// them for both.
-pub(super) const JOIN: i64 = 10 * 1_000_000_000;
+/// Nearer than this, two stretches are one: to link again what lies between them costs
+/// less than to read the ground around them twice.
+const JOIN: i64 = 1_000_000_000;
 
 /// Closed stretches `[start, end]` of nanoseconds, disjoint and further apart than `JOIN`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError},
+    sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
@@ -24,10 +24,11 @@ use crate::store::{Appended, RegistryKey, StoreError};
 /// Most deliveries of one transaction: bounds how long the first of them waits.
 const MOST_WAITING: usize = 1_000;
 
-/// While deliveries wait, linking takes at most one part in this many of the time …
-const LINK_SHARE: u32 = 3;
+/// Linking takes at most one part in this many of the time: a repository that is busy is
+/// linked for many events at once, one that is not at once.
+const LINK_SHARE: u32 = 5;
 
-/// … and holds them up no longer than this at a time, save where one repository needs more.
+/// Deliveries wait no longer than this for linking, save where one repository needs more.
 const LINK_TURN: Duration = Duration::from_millis(5);
 
 /// How long linking rests when the disk refuses.
@@ -67,10 +68,10 @@ pub(super) struct Writer {
     quarantine: Quarantine,
     touched: Touched,
     on_change: OnChange,
-    /// Before this, deliveries that wait go before linking.
-    link_after: Instant,
     /// Before this, nothing is linked.
-    rest_until: Instant,
+    link_after: Instant,
+    /// The disk refused at the last try.
+    refused: bool,
 }
 
 impl fmt::Debug for Writer {
@@ -83,15 +84,14 @@ impl Writer {
     pub(super) fn new(connection: Connection, on_change: OnChange) -> rusqlite::Result<Self> {
         let quarantine = Quarantine::load(&connection)?;
         let touched = Touched::load(&connection)?;
-        let now = Instant::now();
         Ok(Self {
             connection,
             known: Known::default(),
             quarantine,
             touched,
             on_change,
-            link_after: now,
-            rest_until: now,
+            link_after: Instant::now(),
+            refused: false,
         })
     }
 
@@ -119,17 +119,11 @@ impl Writer {
                 return Ok(commands.recv().ok());
             }
             let now = Instant::now();
-            if now < self.rest_until {
-                match commands.recv_timeout(self.rest_until - now) {
+            if now < self.link_after {
+                match commands.recv_timeout(self.link_after - now) {
                     Ok(command) => return Ok(Some(command)),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                }
-            } else if now < self.link_after {
-                match commands.try_recv() {
-                    Ok(command) => return Ok(Some(command)),
-                    Err(TryRecvError::Empty) => {}
-                    Err(TryRecvError::Disconnected) => return Ok(None),
                 }
             }
             self.link(LINK_TURN)?;
@@ -154,7 +148,12 @@ impl Writer {
                 Command::Link { reply } => {
                     self.write(waiting)?;
                     self.link_all()?;
-                    let _ = reply.send(Ok(()));
+                    let linked = if self.touched.is_empty() {
+                        Ok(())
+                    } else {
+                        Err(StoreError::Write("linking waits for the disk".to_owned()))
+                    };
+                    let _ = reply.send(linked);
                     return Ok(true);
                 }
                 Command::Close => {
@@ -250,6 +249,7 @@ impl Writer {
     fn link(&mut self, turn: Duration) -> rusqlite::Result<()> {
         let begun = Instant::now();
         let mut taken = Vec::new();
+        self.refused = false;
         // Lost in a power cut, it is done again: the raw events and the mark are durable.
         self.connection.pragma_update(None, "synchronous", "NORMAL")?;
         let linked = self.link_transaction(&mut taken, begun + turn);
@@ -265,21 +265,29 @@ impl Writer {
                     error!(repository = failed.path, %error, "failed to link events");
                 } else {
                     warn!(%error, "failed to link events: trying again");
-                    self.rest_until = Instant::now() + LINK_RETRY;
+                    self.refused = true;
                 }
                 for repository in &taken {
                     self.touched.put_back(repository);
                 }
             }
         }
-        self.link_after = Instant::now() + begun.elapsed() * (LINK_SHARE - 1);
+        let rest = if self.refused {
+            LINK_RETRY
+        } else {
+            begun.elapsed() * (LINK_SHARE - 1)
+        };
+        self.link_after = Instant::now() + rest;
         Ok(())
     }
 
     /// All that waits, unless the disk refuses.
     fn link_all(&mut self) -> rusqlite::Result<()> {
-        while !self.touched.is_empty() && self.rest_until <= Instant::now() {
+        while !self.touched.is_empty() {
             self.link(LINK_RETRY)?;
+            if self.refused {
+                break;
+            }
         }
         Ok(())
     }
