@@ -371,7 +371,7 @@ impl Inventory {
     /// Pods and templates under an owner whose own owner changed are now shown under
     /// another. Rare outside an initial list, so nothing is kept to find them faster.
     fn touch_dependents(&self, id: Id<Owner>, touched: &mut Touched) {
-        if touched.is_silent() || !self.owners.is_referred_to(id) {
+        if touched.is_silent() || !self.owners.has_dependents(id) {
             return;
         }
         let is_under = |owner| self.owners.chain(owner).any(|above| above == id);

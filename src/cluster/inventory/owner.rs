@@ -150,9 +150,9 @@ impl Owners {
         self.by_uid.get(self.chain(id).last().unwrap_or(id))
     }
 
-    /// Whether anything but its own object and one pod or dependent can refer to it.
-    pub(super) fn is_referred_to(&self, id: Id<Owner>) -> bool {
-        self.by_uid.references(id) > 1
+    /// Whether anything but its own template refers to it.
+    pub(super) fn has_dependents(&self, id: Id<Owner>) -> bool {
+        self.by_uid.references(id) > u32::from(self.by_uid.get(id).template.is_some())
     }
 
     /// A kind's or an owner's name; empty where a chain was cut before the top.

@@ -17,7 +17,7 @@ use crate::cluster::{
 use Value::{Bytes, Number};
 
 /// What precedes every protobuf object of the API server, but not a watch event.
-const MAGIC: &[u8] = b"k8s\0";
+pub(super) const MAGIC: &[u8] = b"k8s\0";
 
 /// `meta.v1.WatchEvent` {type=1, object=2 {raw=1}}.
 pub(super) fn event(kind: Kind, frame: &[u8]) -> Result<Event<'_>, Malformed> {

@@ -1,2 +1,4 @@
 mod fixture;
+mod naive;
+mod property;
 mod scenarios;
