@@ -1,6 +1,9 @@
 //! What the operator is told when it starts.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
@@ -32,6 +35,10 @@ pub struct Settings {
     /// Address ranges of the operator's own cluster's Services, which no kubeconfig may point at.
     #[arg(long, env = "SERVICE_CIDRS", value_delimiter = ',')]
     pub service_cidrs: Vec<IpNet>,
+    /// Address at which pods reach the operator's own API server, which no kubeconfig may point at; Kubernetes
+    /// tells every pod.
+    #[arg(long, env = "KUBERNETES_SERVICE_HOST")]
+    pub own_api_server: Option<IpAddr>,
     /// Kubeconfig of the cluster whose custom resources are served; by default the cluster that the operator
     /// runs in.
     #[arg(long, env = "OPERATOR_KUBECONFIG")]
@@ -58,7 +65,7 @@ impl Settings {
     pub fn address_rules(&self) -> Rules {
         Rules {
             allowed: self.allowed_api_servers.clone(),
-            in_cluster: self.service_cidrs.clone(),
+            in_cluster: self.service_cidrs.iter().copied().chain(self.own_api_server.map(IpNet::from)).collect(),
             cluster_domain: CLUSTER_DOMAIN.to_owned(),
         }
     }

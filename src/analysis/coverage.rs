@@ -298,7 +298,7 @@ pub fn events_complete(evidence: &RegistryEvidence, question: &Question, now: Ti
     if gaps_in(events, question, now) > 0 {
         Completeness::missing("PossibleGap", "events of a part of the window may be lost; see the ImageRegistry's status")
     } else if since > start {
-        Completeness::missing("WindowBeforeCoverage", format!("events are known since {since}, the window begins before"))
+        Completeness::missing("WindowBeforeCoverage", format!("events are known since {since:.0}, the window begins before"))
     } else if kept_since > start && !is_rounding(question.range, kept_since, start) {
         Completeness::missing("WindowBeforeRetention", "the window begins before the oldest event that retention keeps")
     } else {

@@ -1,4 +1,4 @@
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -88,6 +88,9 @@ pub struct EventEvidence {
     pub sources: Vec<SourceState>,
     /// Every event in the window, counted, whatever the filter says.
     pub tally: Vec<Tally>,
+    /// The same for single tags of a repository that is asked about, where no use decides on them. A tag without
+    /// an entry is judged by `tally`, which can only make its verdict more careful.
+    pub tag_tallies: BTreeMap<String, Vec<Tally>>,
     /// The newest events that the filter lets through, at most its limit.
     pub lines: Vec<AttributedEvent>,
 }

@@ -172,8 +172,6 @@ fn tags(question: &Question, evidence: &Evidence, history: &TagHistory) -> Vec<T
         .map(|name| {
             let subject = Subject::Tag(name.to_owned());
             let matched = matched(&subject, history, evidence);
-            // The pulls that could speak against Unused are the whole repository's here: they can only make the
-            // verdict of a tag more careful.
             let (verdict, _) = verdict::judge(&subject, history, evidence, &matched);
             let facts = facts.get(name);
             TagLine {

@@ -120,7 +120,7 @@ fn doubts(subject: &Subject, history: &TagHistory, evidence: &Evidence) -> BTree
         doubts.insert("ClusterWithdrawn");
     }
     if let RegistryEvidence::Events(events) = &evidence.registry
-        && pulled_from_elsewhere(events, evidence)
+        && pulled_from_elsewhere(subject, events, evidence)
     {
         doubts.insert("PulledFromElsewhere");
     }
@@ -140,7 +140,11 @@ fn place_unknown(subject: &Subject, history: &TagHistory, used: &crate::cluster:
 }
 
 /// Somebody whom no selected cluster explains still looks at the image.
-fn pulled_from_elsewhere(events: &EventEvidence, evidence: &Evidence) -> bool {
+fn pulled_from_elsewhere(subject: &Subject, events: &EventEvidence, evidence: &Evidence) -> bool {
+    let tallies = match subject {
+        Subject::Tag(tag) => events.tag_tallies.get(tag).unwrap_or(&events.tally),
+        Subject::Digest(_) | Subject::Repository => &events.tally,
+    };
     let nodes: BTreeSet<_> = evidence.clusters.iter().flat_map(|cluster| &cluster.node_addresses).collect();
     let explained = |tally: &Tally| {
         events
@@ -149,8 +153,7 @@ fn pulled_from_elsewhere(events: &EventEvidence, evidence: &Evidence) -> bool {
             .ip
             .is_some_and(|address| nodes.contains(&address))
     };
-    events
-        .tally
+    tallies
         .iter()
         .filter(|tally| matches!(tally.category, LogicalCategory::Pull | LogicalCategory::Check))
         .any(|tally| !explained(tally))

@@ -27,4 +27,4 @@ pub use model::ContainerType;
 pub use probe::{ClusterIdentity, Permission};
 pub use session::{Access, Progress, Session, SessionEvents, SessionOptions, SessionState};
 pub use stream::{Limits, StreamError};
-pub use watch::TouchSink;
+pub use watch::{ClusterState, Target, TouchSink};

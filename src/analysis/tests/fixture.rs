@@ -113,6 +113,7 @@ pub fn events(pointers: &[(&str, char)]) -> EventEvidence {
             gaps: Vec::new(),
         }],
         tally: Vec::new(),
+        tag_tallies: [].into(),
         lines: Vec::new(),
     }
 }

@@ -1,15 +1,15 @@
 //! Loading all that an answer rests on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::{
     analysis::{self, EventEvidence, Evidence, Question, RegistryEvidence, Subject, TagHistory},
     crd::{ImageUsageReport, ImageUsageReportStatus},
-    event::clauses,
+    event::{LogicalCategory, clauses},
     image::{Digest, RepositoryName},
-    store::{AttributedEvent, Clause, EventQuery, PageKey, StoreError},
+    store::{AttributedEvent, Clause, EventQuery, PageKey, StoreError, Tally},
 };
 
 use super::{
@@ -24,6 +24,8 @@ use super::{
 
 /// Events read at a time.
 const PAGE: usize = 200;
+/// Tags of a repository whose events are counted one by one.
+const TALLIED_TAGS: usize = 200;
 /// Pages looked through for events that the filter on network types lets through.
 const PAGES: usize = 50;
 
@@ -49,15 +51,16 @@ pub async fn gather(
     let repositories = names(&question.repository, &lookup);
     world.interests.register(&key, repositories.clone());
 
-    let registry = match &lookup {
+    let store_failed = |error: StoreError| {
+        tracing::warn!(report = %key, %error, "failed to read events");
+        Gathered::StoreFailed
+    };
+    let mut registry = match &lookup {
         Lookup::Nobody => RegistryEvidence::None,
         Lookup::Conflict(names) => RegistryEvidence::Conflict(names.clone()),
         Lookup::One(registry) => match events(world, registry, question, now).await {
             Ok(events) => RegistryEvidence::Events(Box::new(events)),
-            Err(error) => {
-                tracing::warn!(report = %key, %error, "failed to read events");
-                return Gathered::StoreFailed;
-            }
+            Err(error) => return store_failed(error),
         },
     };
     let selection = world
@@ -72,6 +75,19 @@ pub async fn gather(
         Ok(clusters) => clusters,
         Err(cluster) => return Gathered::Waiting(cluster),
     };
+    if let (Lookup::One(registry), RegistryEvidence::Events(events), Subject::Repository) =
+        (&lookup, &mut registry, &question.subject)
+    {
+        let used: BTreeSet<&str> = clusters
+            .iter()
+            .flat_map(|cluster| &cluster.uses)
+            .map(|used| used.image.tag_or_latest())
+            .collect();
+        match tag_tallies(world, registry, question, events, &used, now).await {
+            Ok(tallies) => events.tag_tallies = tallies,
+            Err(error) => return store_failed(error),
+        }
+    }
     let serving: BTreeSet<&str> = selection.clusters.iter().map(|cluster| cluster.uid.as_str()).collect();
     // A cluster that lost its label is withdrawn; one that the report itself left out is not.
     let asked_anew = previous.observed_generation != report.metadata.generation.unwrap_or_default();
@@ -147,8 +163,33 @@ async fn events(
         tags,
         sources,
         tally,
+        tag_tallies: BTreeMap::new(),
         lines,
     })
+}
+
+/// The events of single tags, counted: of those that nothing uses, since a use decides without them.
+async fn tag_tallies(
+    world: &World,
+    registry: &Registry,
+    question: &Question,
+    events: &EventEvidence,
+    used: &BTreeSet<&str>,
+    now: Timestamp,
+) -> Result<BTreeMap<String, Vec<Tally>>, StoreError> {
+    let window = question.range.window(now);
+    let mut tallies = BTreeMap::new();
+    let unused = events.tags.iter().filter(|tag| !used.contains(tag.tag.as_str()));
+    for tag in unused.take(TALLIED_TAGS) {
+        let query = EventQuery {
+            registry: registry.store_key(),
+            repository: question.repository.path.clone(),
+            categories: vec![LogicalCategory::Pull, LogicalCategory::Check],
+            clauses: clauses::clauses_for_tag(&tag.tag, &events.pointers, window),
+        };
+        tallies.insert(tag.tag.clone(), world.events.tally(query).await?);
+    }
+    Ok(tallies)
 }
 
 /// The newest events that the filter lets through.

@@ -38,10 +38,10 @@ pub struct Story {
 pub async fn push_operator_image(home: &Access, binary: &Path) -> Result<String> {
     let host = home.system_registry_host().context("a cluster with a real node has a registry for the system")?;
     let image = Image::scratch()
-        .copy("/image-usage-operator", binary, 0o755)
+        .copy("/usr/local/bin/image-usage-operator", binary, 0o755)
         .copy("/etc/ssl/certs/ca-certificates.crt", Path::new("/etc/ssl/certs/ca-certificates.crt"), 0o644)
         .file("/etc/passwd", "nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n", 0o644)
-        .entrypoint(&["/image-usage-operator"])
+        .entrypoint(&["/usr/local/bin/image-usage-operator"])
         .user("65532:65532");
     home.push_image_to(host, &image, OPERATOR_IMAGE, OPERATOR_TAG).await?;
     Ok(format!("{host}/{OPERATOR_IMAGE}"))
