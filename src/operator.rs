@@ -57,7 +57,12 @@ async fn operate(settings: Settings) -> Result<(), String> {
     let registries = Arc::new(Registries::default());
     let interests = Arc::new(Interests::default());
     let touched_registries = Arc::new(Touched::default());
-    let store = Arc::new(open_store(&settings.data_dir, &registries, &interests, &touched_registries)?);
+    let store = Arc::new(open_store(
+        &settings.data_dir,
+        &registries,
+        &interests,
+        &touched_registries,
+    )?);
     let directory = Arc::new(Directory::default());
     let webhook = bind(settings.webhook_address).await?;
     let health = bind(settings.health_address).await?;
@@ -87,17 +92,33 @@ async fn operate(settings: Settings) -> Result<(), String> {
     let mut tasks = Tasks::default();
     tasks.own(WEBHOOK, {
         let cancel = cancel.clone();
-        async move { receive::serve(webhook, receiver, cancel).await.map_err(|error| error.to_string()) }
+        async move {
+            receive::serve(webhook, receiver, cancel)
+                .await
+                .map_err(|error| error.to_string())
+        }
     });
     tasks.own("health server", {
         let cancel = cancel.clone();
         let serving = web::serve(health, readiness, metrics, cancel);
         async move { serving.await.map_err(|error| error.to_string()) }
     });
-    tasks.own(NAMESPACES, follow_namespaces(world.clone(), namespace_writer).map(Ok));
-    tasks.own("ClusterAuthorization", controller::run_cluster_authorizations(world.clone()).map(Ok));
-    tasks.own("ImageRegistry", controller::run_image_registries(world.clone()).map(Ok));
-    tasks.own("ImageUsageReport", controller::run_image_usage_reports(world.clone()).map(Ok));
+    tasks.own(
+        NAMESPACES,
+        follow_namespaces(world.clone(), namespace_writer).map(Ok),
+    );
+    tasks.own(
+        "ClusterAuthorization",
+        controller::run_cluster_authorizations(world.clone()).map(Ok),
+    );
+    tasks.own(
+        "ImageRegistry",
+        controller::run_image_registries(world.clone()).map(Ok),
+    );
+    tasks.own(
+        "ImageUsageReport",
+        controller::run_image_usage_reports(world.clone()).map(Ok),
+    );
     tasks.own("retention", purge(world, store.clone()).map(Ok));
     tasks.own("event store", {
         let (cancel, store) = (cancel.clone(), store.clone());
@@ -139,8 +160,10 @@ impl Tasks {
 
     /// Until a signal, or until a task ends by itself.
     async fn until_stopped(&mut self) -> Result<(), String> {
-        let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(failed("failed to follow SIGTERM"))?;
-        let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(failed("failed to follow SIGINT"))?;
+        let mut terminate =
+            unix::signal(unix::SignalKind::terminate()).map_err(failed("failed to follow SIGTERM"))?;
+        let mut interrupt =
+            unix::signal(unix::SignalKind::interrupt()).map_err(failed("failed to follow SIGINT"))?;
         tokio::select! {
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
@@ -170,7 +193,8 @@ fn own_client(settings: &Settings) -> Result<Client, String> {
         }
         Some(path) => {
             let bytes = std::fs::read(path).map_err(failed("failed to read the kubeconfig"))?;
-            let kubeconfig = Kubeconfig::from_kubeconfig(&bytes).map_err(failed("failed to read the kubeconfig"))?;
+            let kubeconfig =
+                Kubeconfig::from_kubeconfig(&bytes).map_err(failed("failed to read the kubeconfig"))?;
             kubeconfig.into_config(Timeouts {
                 connect: CONNECT_TIMEOUT,
                 read: None,
@@ -178,7 +202,9 @@ fn own_client(settings: &Settings) -> Result<Client, String> {
             })
         }
     };
-    Client::try_from(config).map_err(failed("failed to set up the client of the operator's own cluster"))
+    Client::try_from(config).map_err(failed(
+        "failed to set up the client of the operator's own cluster",
+    ))
 }
 
 fn open_store(
@@ -243,7 +269,9 @@ async fn purge(world: Arc<World>, store: Arc<SqliteStore>) {
                 continue;
             };
             match store.purge(&registry.store_key(), before).await {
-                Ok(purged) if purged.raw > 0 => info!(registry = %registry.key, events = purged.raw, "removed old events"),
+                Ok(purged) if purged.raw > 0 => {
+                    info!(registry = %registry.key, events = purged.raw, "removed old events")
+                }
                 Ok(_) => {}
                 Err(error) => warn!(registry = %registry.key, %error, "failed to remove old events"),
             }
