@@ -26,7 +26,11 @@ pub struct SourcePath {
 
 impl fmt::Display for SourcePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { namespace, name, source } = self;
+        let Self {
+            namespace,
+            name,
+            source,
+        } = self;
         write!(f, "/v1/events/{namespace}/{name}/{source}")
     }
 }
@@ -72,7 +76,9 @@ impl Directory {
             .map(|token| hash(token.as_bytes()))
             .collect();
         let mut sources = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let rejected = sources.get(&path).map_or(0, |known| known.rejected.load(Ordering::Relaxed));
+        let rejected = sources
+            .get(&path)
+            .map_or(0, |known| known.rejected.load(Ordering::Relaxed));
         let entry = Entry {
             registry,
             name,
@@ -85,17 +91,25 @@ impl Directory {
 
     /// Closes a path.
     pub fn remove(&self, path: &SourcePath) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(path);
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(path);
     }
 
     /// Requests of a path refused since it was opened.
     #[must_use]
     pub fn rejected(&self, path: &SourcePath) -> i64 {
-        self.entry(path).map_or(0, |entry| entry.rejected.load(Ordering::Relaxed))
+        self.entry(path)
+            .map_or(0, |entry| entry.rejected.load(Ordering::Relaxed))
     }
 
     pub(super) fn entry(&self, path: &SourcePath) -> Option<Arc<Entry>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+            .cloned()
     }
 }
 

@@ -1,6 +1,9 @@
 //! One delivery: authenticate, read, understand, keep, answer.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -154,7 +157,11 @@ async fn deliver(
     body: Body,
 ) -> Response {
     let begun = Instant::now();
-    let path = SourcePath { namespace, name, source };
+    let path = SourcePath {
+        namespace,
+        name,
+        source,
+    };
     let outcome = receiver.receive(&path, headers, body).await;
     let metrics = &receiver.metrics;
     match outcome {
@@ -180,7 +187,9 @@ fn count(number: i64) -> u64 {
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
+    scheme
+        .eq_ignore_ascii_case(b"Bearer ")
+        .then_some(token.trim_ascii())
 }
 
 /// The whole body, if it is not too large and comes in time.
@@ -189,7 +198,9 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
         return Err(Refusal::Compressed);
     }
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Err(Refusal::TooLarge);
     }

@@ -35,11 +35,27 @@ impl Default for ReceiveMetrics {
 
 impl ReceiveMetrics {
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("webhook_deliveries", "Deliveries by outcome", self.deliveries.clone());
+        registry.register(
+            "webhook_deliveries",
+            "Deliveries by outcome",
+            self.deliveries.clone(),
+        );
         registry.register("events_stored", "Events stored", self.stored.clone());
-        registry.register("events_duplicate", "Events received again", self.duplicates.clone());
-        registry.register("events_ignored", "Entries that are no image events", self.ignored.clone());
-        registry.register("webhook_seconds", "Seconds to acknowledge a delivery", self.seconds.clone());
+        registry.register(
+            "events_duplicate",
+            "Events received again",
+            self.duplicates.clone(),
+        );
+        registry.register(
+            "events_ignored",
+            "Entries that are no image events",
+            self.ignored.clone(),
+        );
+        registry.register(
+            "webhook_seconds",
+            "Seconds to acknowledge a delivery",
+            self.seconds.clone(),
+        );
     }
 
     pub(super) fn count(&self, outcome: &'static str) {

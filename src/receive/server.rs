@@ -54,7 +54,10 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, cancel: Cancellati
         });
     }
     connections.close();
-    if tokio::time::timeout(STOP_WITHIN, connections.wait()).await.is_err() {
+    if tokio::time::timeout(STOP_WITHIN, connections.wait())
+        .await
+        .is_err()
+    {
         warn!("some deliveries did not end in time");
     }
     Ok(())
@@ -63,7 +66,8 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, cancel: Cancellati
 async fn serve_connection(stream: TcpStream, router: axum::Router, cancel: CancellationToken) {
     // An answer is one small packet: it must not wait for an acknowledgement.
     drop(stream.set_nodelay(true));
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request));
+    let service =
+        hyper::service::service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
