@@ -3,6 +3,9 @@
 //!
 //! `STORE_CRASH_ROUNDS=1000` for a long run.
 
+// A failed test panics.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader, Write},

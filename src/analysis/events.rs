@@ -222,7 +222,7 @@ impl Counts {
                 self.last_push = self.last_push.max(Some(tally.last));
             }
             LogicalCategory::Pull if tally.attribution == Attribution::Shared => {
-                self.shared_pulls += tally.count
+                self.shared_pulls += tally.count;
             }
             LogicalCategory::Pull => {
                 self.pulls += tally.count;

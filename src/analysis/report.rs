@@ -181,7 +181,8 @@ fn tags(question: &Question, evidence: &Evidence, history: &TagHistory) -> Vec<T
         .clusters
         .iter()
         .flat_map(|cluster| &cluster.uses)
-        .filter_map(|used| used.image.digest.is_none().then(|| used.image.tag_or_latest()));
+        .filter(|used| used.image.digest.is_none())
+        .map(|used| used.image.tag_or_latest());
     let names: std::collections::BTreeSet<&str> = facts.keys().copied().chain(referenced).collect();
     names
         .into_iter()

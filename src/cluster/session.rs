@@ -30,7 +30,7 @@ const PROBES_MISSED: u32 = 2;
 /// Rights are checked again after so many looks.
 const PROBES_BETWEEN_REVIEWS: u32 = 30;
 /// Longest wait between attempts to connect for the first time.
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
+const LONGEST_RETRY: Duration = Duration::from_mins(5);
 
 /// With what a cluster is read.
 pub enum Access {
@@ -260,9 +260,11 @@ impl Reader {
     }
 
     fn progress(&self, next: Progress) {
-        let is_news = self
-            .state
-            .send_if_modified(|state| std::mem::replace(&mut state.progress, next.clone()) != next);
+        let is_news = self.state.send_if_modified(|state| {
+            let is_news = state.progress != next;
+            state.progress = next;
+            is_news
+        });
         if is_news {
             self.events.state_changed();
         }

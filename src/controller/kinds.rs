@@ -29,7 +29,7 @@ use super::{
 };
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(300);
+const LAST_RETRY: Duration = Duration::from_mins(5);
 /// Objects of one kind that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
 

@@ -147,9 +147,8 @@ impl Secrets {
                         present(object)
                     }
                     Ok(watcher::Event::Apply(object)) => present(object),
-                    Ok(watcher::Event::Delete(_)) => SecretState::Missing,
                     Ok(watcher::Event::InitDone) if seen_in_list => continue,
-                    Ok(watcher::Event::InitDone) => SecretState::Missing,
+                    Ok(watcher::Event::InitDone | watcher::Event::Delete(_)) => SecretState::Missing,
                     Err(error) if is_forbidden(&error) => SecretState::Forbidden,
                     Err(_) => {
                         debug!(%secret, "failed to watch a Secret, trying again");

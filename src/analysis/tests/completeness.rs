@@ -54,13 +54,13 @@ fn what_is_missing_from_the_events_is_said() {
     let gap_now = with(|events| {
         events.sources[0]
             .gaps
-            .push(gap("2026-06-30T08:00:00Z", "2026-06-30T09:00:00Z"))
+            .push(gap("2026-06-30T08:00:00Z", "2026-06-30T09:00:00Z"));
     });
     assert_eq!(events_complete(&gap_now, 24), "PossibleGap");
     let gap_long_ago = with(|events| {
         events.sources[0]
             .gaps
-            .push(gap("2026-06-02T08:00:00Z", "2026-06-02T09:00:00Z"))
+            .push(gap("2026-06-02T08:00:00Z", "2026-06-02T09:00:00Z"));
     });
     assert_eq!(events_complete(&gap_long_ago, 24), "Complete");
     let silent = with(|events| events.sources.clear());

@@ -35,7 +35,7 @@ use super::{
 };
 
 /// How often the numbers in a status are brought up to date.
-const USAGE_REFRESH: Duration = Duration::from_secs(60);
+const USAGE_REFRESH: Duration = Duration::from_mins(1);
 
 /// Runs until cancelled.
 pub async fn run(world: Arc<World>) {
@@ -217,8 +217,8 @@ impl Authorizations {
             link,
         };
         let view = match &next.link {
-            Link::Suspended { .. } => View::Suspended,
-            Link::Broken { .. } => View::Suspended,
+            // Who found the link broken says why.
+            Link::Suspended { .. } | Link::Broken { .. } => View::Suspended,
             Link::Session(session) => View::Connected {
                 state: session.state(),
                 usage: session.inventory().read().usage(),

@@ -32,7 +32,7 @@ use super::{
 };
 
 /// How often the numbers in a status are brought up to date.
-const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_mins(1);
 
 /// Runs until cancelled.
 pub async fn run(world: Arc<World>) {

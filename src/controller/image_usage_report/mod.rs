@@ -33,7 +33,7 @@ use super::{
 
 /// The longest a report goes without a look, should a change ever be missed. Nothing is written then unless the
 /// answer differs.
-const SAFETY_NET: Duration = Duration::from_secs(600);
+const SAFETY_NET: Duration = Duration::from_mins(10);
 /// How soon a report is tried again when the event store does not answer.
 const STORE_RETRY: Duration = Duration::from_secs(5);
 

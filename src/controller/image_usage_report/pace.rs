@@ -11,7 +11,7 @@ use crate::crd::{Condition, ConditionStatus, ImageUsageReportStatus, Summary};
 /// Between two writes of a small report.
 const ORDINARY: Duration = Duration::from_secs(5);
 /// Between two writes when only numbers changed.
-const COUNTERS: Duration = Duration::from_secs(60);
+const COUNTERS: Duration = Duration::from_mins(1);
 /// A report twice as large as this waits twice as long, and so on.
 const SMALL: usize = 16 * 1024;
 /// Bytes a second for all reports together.
