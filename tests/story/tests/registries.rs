@@ -224,7 +224,7 @@ async fn an_index_and_its_children_are_one_push_and_one_pull(place: &Place<'_>) 
         })
         .await?;
     assert_eq!(lines(&report), [("Pull", "", "multi", "Named", 2), ("Push", "", "multi", "Named", 3)], "{:#}", report.0);
-    assert_eq!(report.0["image"]["digest"], digest.trim());
+    assert_eq!(report.0["image"]["digest"], digest.trim(), "{:#} parts {one:?} {two:?}", report.0);
     let repository =
         place.repository_report("index-repository", "team/index", |report| numbers(report, &[("pushes", 1), ("pulls", 1)])).await?;
     assert_eq!(repository.list("tags").len(), 1, "{:#}", repository.0);
