@@ -3,6 +3,8 @@
 //!
 //! `STORE_CRASH_ROUNDS=1000` for a long run.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader, Write},
