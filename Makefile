@@ -58,7 +58,7 @@ demo: down setup operator ## the main job on two real clusters, left running
 
 .PHONY: down
 down: $(LOCAL_CLUSTER) ## end everything the demo started
-	$(LOCAL_CLUSTER) down --all
+	$(LOCAL_CLUSTER) down --name demo --name demo-second
 
 .PHONY: bench
 bench: setup ## measure against the limits; results are in docs/benchmarks.md

@@ -27,7 +27,9 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(settings) => image_usage_operator::run(*settings),
-        Command::Crds { out } => crd::write(&out).map_err(|error| format!("failed to write the definitions: {error}")),
+        Command::Crds { out } => {
+            crd::write(&out).map_err(|error| format!("failed to write the definitions: {error}"))
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,7 +28,7 @@ use crate::{
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often events past their retention are removed.
-const PURGE_EVERY: Duration = Duration::from_secs(600);
+const PURGE_EVERY: Duration = Duration::from_mins(10);
 const WEBHOOK: &str = "webhook server";
 const NAMESPACES: &str = "namespaces";
 
@@ -57,7 +57,12 @@ async fn operate(settings: Settings) -> Result<(), String> {
     let registries = Arc::new(Registries::default());
     let interests = Arc::new(Interests::default());
     let touched_registries = Arc::new(Touched::default());
-    let store = Arc::new(open_store(&settings.data_dir, &registries, &interests, &touched_registries)?);
+    let store = Arc::new(open_store(
+        &settings.data_dir,
+        &registries,
+        &interests,
+        &touched_registries,
+    )?);
     let directory = Arc::new(Directory::default());
     let webhook = bind(settings.webhook_address).await?;
     let health = bind(settings.health_address).await?;
@@ -72,8 +77,8 @@ async fn operate(settings: Settings) -> Result<(), String> {
         touched_clusters: Arc::default(),
         touched_registries,
         namespaces,
-        readiness: readiness.clone(),
-        metrics: metrics.clone(),
+        readiness,
+        metrics,
         budget: controller::WriteBudget::default(),
         tasks: tracker.clone(),
         cancel: cancel.clone(),
@@ -82,33 +87,15 @@ async fn operate(settings: Settings) -> Result<(), String> {
     info!(version = env!("CARGO_PKG_VERSION"), webhook = %world.settings.webhook_address, "starting");
 
     let receiver = Receiver::new(directory, store.clone());
-    metrics.register(|registry| receiver.metrics().register(registry));
-    readiness.is_there(WEBHOOK);
-    let mut tasks = Tasks::default();
-    tasks.own(WEBHOOK, {
-        let cancel = cancel.clone();
-        async move { receive::serve(webhook, receiver, cancel).await.map_err(|error| error.to_string()) }
-    });
-    tasks.own("health server", {
-        let cancel = cancel.clone();
-        let serving = web::serve(health, readiness, metrics, cancel);
-        async move { serving.await.map_err(|error| error.to_string()) }
-    });
-    tasks.own(NAMESPACES, follow_namespaces(world.clone(), namespace_writer).map(Ok));
-    tasks.own("ClusterAuthorization", controller::run_cluster_authorizations(world.clone()).map(Ok));
-    tasks.own("ImageRegistry", controller::run_image_registries(world.clone()).map(Ok));
-    tasks.own("ImageUsageReport", controller::run_image_usage_reports(world.clone()).map(Ok));
-    tasks.own("retention", purge(world, store.clone()).map(Ok));
-    tasks.own("event store", {
-        let (cancel, store) = (cancel.clone(), store.clone());
-        async move {
-            match cancel.run_until_cancelled(store.closed()).await {
-                None => Ok(()),
-                Some(()) => Err("its writer ended".to_owned()),
-            }
-        }
-    });
-
+    world
+        .metrics
+        .register(|registry| receiver.metrics().register(registry));
+    world.readiness.is_there(WEBHOOK);
+    let mut tasks = start(&world, &store, receiver, webhook, health);
+    tasks.own(
+        NAMESPACES,
+        follow_namespaces(world.clone(), namespace_writer).map(Ok),
+    );
     let outcome = tasks.until_stopped().await;
     info!("stopping");
     cancel.cancel();
@@ -127,6 +114,53 @@ async fn operate(settings: Settings) -> Result<(), String> {
     outcome
 }
 
+/// Starts the tasks of the process.
+fn start(
+    world: &Arc<World>,
+    store: &Arc<SqliteStore>,
+    receiver: Receiver,
+    webhook: TcpListener,
+    health: TcpListener,
+) -> Tasks {
+    let (cancel, mut tasks) = (&world.cancel, Tasks::default());
+    tasks.own(WEBHOOK, {
+        let cancel = cancel.clone();
+        async move {
+            receive::serve(webhook, receiver, cancel)
+                .await
+                .map_err(|error| error.to_string())
+        }
+    });
+    tasks.own("health server", {
+        let cancel = cancel.clone();
+        let serving = web::serve(health, world.readiness.clone(), world.metrics.clone(), cancel);
+        async move { serving.await.map_err(|error| error.to_string()) }
+    });
+    tasks.own(
+        "ClusterAuthorization",
+        controller::run_cluster_authorizations(world.clone()).map(Ok),
+    );
+    tasks.own(
+        "ImageRegistry",
+        controller::run_image_registries(world.clone()).map(Ok),
+    );
+    tasks.own(
+        "ImageUsageReport",
+        controller::run_image_usage_reports(world.clone()).map(Ok),
+    );
+    tasks.own("retention", purge(world.clone(), store.clone()).map(Ok));
+    tasks.own("event store", {
+        let (cancel, store) = (cancel.clone(), store.clone());
+        async move {
+            match cancel.run_until_cancelled(store.closed()).await {
+                None => Ok(()),
+                Some(()) => Err("its writer ended".to_owned()),
+            }
+        }
+    });
+    tasks
+}
+
 /// The tasks of the process: any that ends before it is told to ends the process.
 #[derive(Default)]
 struct Tasks(JoinSet<(&'static str, Result<(), String>)>);
@@ -139,8 +173,10 @@ impl Tasks {
 
     /// Until a signal, or until a task ends by itself.
     async fn until_stopped(&mut self) -> Result<(), String> {
-        let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(failed("failed to follow SIGTERM"))?;
-        let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(failed("failed to follow SIGINT"))?;
+        let mut terminate =
+            unix::signal(unix::SignalKind::terminate()).map_err(failed("failed to follow SIGTERM"))?;
+        let mut interrupt =
+            unix::signal(unix::SignalKind::interrupt()).map_err(failed("failed to follow SIGINT"))?;
         tokio::select! {
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
@@ -170,7 +206,8 @@ fn own_client(settings: &Settings) -> Result<Client, String> {
         }
         Some(path) => {
             let bytes = std::fs::read(path).map_err(failed("failed to read the kubeconfig"))?;
-            let kubeconfig = Kubeconfig::from_kubeconfig(&bytes).map_err(failed("failed to read the kubeconfig"))?;
+            let kubeconfig =
+                Kubeconfig::from_kubeconfig(&bytes).map_err(failed("failed to read the kubeconfig"))?;
             kubeconfig.into_config(Timeouts {
                 connect: CONNECT_TIMEOUT,
                 read: None,
@@ -178,7 +215,9 @@ fn own_client(settings: &Settings) -> Result<Client, String> {
             })
         }
     };
-    Client::try_from(config).map_err(failed("failed to set up the client of the operator's own cluster"))
+    Client::try_from(config).map_err(failed(
+        "failed to set up the client of the operator's own cluster",
+    ))
 }
 
 fn open_store(
@@ -243,7 +282,9 @@ async fn purge(world: Arc<World>, store: Arc<SqliteStore>) {
                 continue;
             };
             match store.purge(&registry.store_key(), before).await {
-                Ok(purged) if purged.raw > 0 => info!(registry = %registry.key, events = purged.raw, "removed old events"),
+                Ok(purged) if purged.raw > 0 => {
+                    info!(registry = %registry.key, events = purged.raw, "removed old events");
+                }
                 Ok(_) => {}
                 Err(error) => warn!(registry = %registry.key, %error, "failed to remove old events"),
             }

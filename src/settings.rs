@@ -65,7 +65,12 @@ impl Settings {
     pub fn address_rules(&self) -> Rules {
         Rules {
             allowed: self.allowed_api_servers.clone(),
-            in_cluster: self.service_cidrs.iter().copied().chain(self.own_api_server.map(IpNet::from)).collect(),
+            in_cluster: self
+                .service_cidrs
+                .iter()
+                .copied()
+                .chain(self.own_api_server.map(IpNet::from))
+                .collect(),
             cluster_domain: CLUSTER_DOMAIN.to_owned(),
         }
     }
@@ -76,7 +81,9 @@ impl Settings {
         if self.granting_namespaces.is_empty() {
             namespace == self.namespace
         } else {
-            self.granting_namespaces.iter().any(|granting| granting == namespace)
+            self.granting_namespaces
+                .iter()
+                .any(|granting| granting == namespace)
         }
     }
 }

@@ -14,9 +14,15 @@ use crate::settings::LogFormat;
 /// Starts log lines on standard error; `RUST_LOG` chooses which.
 pub fn start_logging(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
         LogFormat::Text => builder.try_init(),
     };
     // A second start, as in tests, keeps the first.
@@ -64,10 +70,22 @@ impl Default for Metrics {
             registries: Gauge::default(),
             registry: Arc::default(),
         };
-        registry.register("reconciliations", "Reconciliations", metrics.reconciliations.clone());
+        registry.register(
+            "reconciliations",
+            "Reconciliations",
+            metrics.reconciliations.clone(),
+        );
         registry.register("status_writes", "Status writes", metrics.status_writes.clone());
-        registry.register("report_seconds", "Seconds to compute a report", metrics.report_seconds.clone());
-        registry.register("clusters_synced", "Clusters read in full", metrics.clusters_synced.clone());
+        registry.register(
+            "report_seconds",
+            "Seconds to compute a report",
+            metrics.report_seconds.clone(),
+        );
+        registry.register(
+            "clusters_synced",
+            "Clusters read in full",
+            metrics.clusters_synced.clone(),
+        );
         registry.register("clusters", "Authorised clusters", metrics.clusters.clone());
         registry.register("registries", "Accepted registries", metrics.registries.clone());
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
@@ -84,7 +102,10 @@ impl Metrics {
     /// All of them as `OpenMetrics` text.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+        encode(
+            &mut text,
+            &self.registry.lock().unwrap_or_else(PoisonError::into_inner),
+        )?;
         Ok(text)
     }
 }

@@ -21,7 +21,11 @@ fn the_definitions_are_current() {
         assert_eq!(there, expected, "{}: run make generate", folder.display());
         for (name, yaml) in crd::files() {
             let path = folder.join(&name);
-            assert!(fs::read_to_string(&path).unwrap() == yaml, "{}: run make generate", path.display());
+            assert!(
+                fs::read_to_string(&path).unwrap() == yaml,
+                "{}: run make generate",
+                path.display()
+            );
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::{
     event::ClientRole,
 };
 
-use super::{ClusterEvidence, ClusterState, EventEvidence, Evidence, Question, Range, RegistryEvidence, Subject, TagHistory};
+use super::{
+    ClusterEvidence, ClusterState, EventEvidence, Evidence, Question, Range, RegistryEvidence, Subject,
+    TagHistory,
+};
 
 /// How long a withdrawn cluster stays in the coverage of a report it served.
 const WITHDRAWN_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -73,7 +76,10 @@ impl ClusterState {
             Self::SameCluster { of } => (
                 "SameCluster",
                 None,
-                format!("the same cluster as {}/{}, which is counted", of.namespace, of.name),
+                format!(
+                    "the same cluster as {}/{}, which is counted",
+                    of.namespace, of.name
+                ),
             ),
         }
     }
@@ -181,7 +187,9 @@ pub fn clusters_complete(evidence: &Evidence) -> Completeness {
     }
     let gaps: Vec<Coverage> = of_clusters(evidence)
         .into_iter()
-        .filter(|entry| entry.kind == KIND_CLUSTER && !matches!(entry.state.as_str(), "Synced" | "SameCluster"))
+        .filter(|entry| {
+            entry.kind == KIND_CLUSTER && !matches!(entry.state.as_str(), "Synced" | "SameCluster")
+        })
         .collect();
     if gaps.is_empty() {
         return Completeness::complete("every selected cluster was read in full");
@@ -208,7 +216,12 @@ pub fn clusters_complete(evidence: &Evidence) -> Completeness {
 
 /// Coverage of the registry's sources, and of what its events have not told.
 #[must_use]
-pub fn of_registry(evidence: &RegistryEvidence, question: &Question, history: &TagHistory, now: Timestamp) -> Vec<Coverage> {
+pub fn of_registry(
+    evidence: &RegistryEvidence,
+    question: &Question,
+    history: &TagHistory,
+    now: Timestamp,
+) -> Vec<Coverage> {
     let entry = |source: &str, state: &str, time, message: Option<String>| Coverage {
         source: source.to_owned(),
         kind: KIND_REGISTRY.to_owned(),
@@ -222,7 +235,9 @@ pub fn of_registry(evidence: &RegistryEvidence, question: &Question, history: &T
             &question.repository.host,
             "Unknown",
             None,
-            Some("no ImageRegistry with this host serves this namespace: its events are not known".to_owned()),
+            Some(
+                "no ImageRegistry with this host serves this namespace: its events are not known".to_owned(),
+            ),
         )],
         RegistryEvidence::Conflict(names) => vec![entry(
             &question.repository.host,
@@ -232,7 +247,12 @@ pub fn of_registry(evidence: &RegistryEvidence, question: &Question, history: &T
         )],
         RegistryEvidence::Events(events) => {
             let mut coverage: Vec<Coverage> = if events.sources.is_empty() {
-                vec![entry(&events.registry, "Unknown", None, Some("no event has been received yet".to_owned()))]
+                vec![entry(
+                    &events.registry,
+                    "Unknown",
+                    None,
+                    Some("no event has been received yet".to_owned()),
+                )]
             } else {
                 events
                     .sources
@@ -240,9 +260,15 @@ pub fn of_registry(evidence: &RegistryEvidence, question: &Question, history: &T
                     .map(|source| {
                         let gaps = gaps_in(events, question, now);
                         let state = if gaps == 0 { "Complete" } else { "Partial" };
-                        let message = (gaps > 0)
-                            .then(|| format!("{gaps} stretches of time in the window whose events may be lost"));
-                        entry(&format!("{}/{}", events.registry, source.source), state, Some(source.since), message)
+                        let message = (gaps > 0).then(|| {
+                            format!("{gaps} stretches of time in the window whose events may be lost")
+                        });
+                        entry(
+                            &format!("{}/{}", events.registry, source.source),
+                            state,
+                            Some(source.since),
+                            message,
+                        )
                     })
                     .collect()
             };
@@ -256,12 +282,19 @@ pub fn of_registry(evidence: &RegistryEvidence, question: &Question, history: &T
                     Some("no event has told what the tag points at".to_owned()),
                 ));
             }
-            if events.tally.iter().any(|tally| events.network.client(tally.address).role == ClientRole::Proxy) {
+            if events
+                .tally
+                .iter()
+                .any(|tally| events.network.client(tally.address).role == ClientRole::Proxy)
+            {
                 coverage.push(entry(
                     &events.registry,
                     "ClientsHidden",
                     None,
-                    Some("some events came through a trusted proxy: their clients' addresses are not known".to_owned()),
+                    Some(
+                        "some events came through a trusted proxy: their clients' addresses are not known"
+                            .to_owned(),
+                    ),
                 ));
             }
             coverage
@@ -285,22 +318,38 @@ pub fn events_complete(evidence: &RegistryEvidence, question: &Question, now: Ti
         RegistryEvidence::Conflict(names) => {
             return Completeness::missing(
                 "HostConflict",
-                format!("the host {} is claimed by {}", question.repository.host, names.join(" and ")),
+                format!(
+                    "the host {} is claimed by {}",
+                    question.repository.host,
+                    names.join(" and ")
+                ),
             );
         }
         RegistryEvidence::Events(events) => events,
     };
     let Some(since) = events.sources.iter().map(|source| source.since).max() else {
-        return Completeness::missing("NothingReceived", format!("{} has not received any event yet", events.registry));
+        return Completeness::missing(
+            "NothingReceived",
+            format!("{} has not received any event yet", events.registry),
+        );
     };
     let start = question.range.window(now).start;
     let kept_since = now.saturating_sub(events.retention).unwrap_or(Timestamp::MIN);
     if gaps_in(events, question, now) > 0 {
-        Completeness::missing("PossibleGap", "events of a part of the window may be lost; see the ImageRegistry's status")
+        Completeness::missing(
+            "PossibleGap",
+            "events of a part of the window may be lost; see the ImageRegistry's status",
+        )
     } else if since > start {
-        Completeness::missing("WindowBeforeCoverage", format!("events are known since {since:.0}, the window begins before"))
+        Completeness::missing(
+            "WindowBeforeCoverage",
+            format!("events are known since {since:.0}, the window begins before"),
+        )
     } else if kept_since > start && !is_rounding(question.range, kept_since, start) {
-        Completeness::missing("WindowBeforeRetention", "the window begins before the oldest event that retention keeps")
+        Completeness::missing(
+            "WindowBeforeRetention",
+            "the window begins before the oldest event that retention keeps",
+        )
     } else {
         Completeness::complete("no event of the window is known to be missing")
     }
@@ -332,6 +381,8 @@ pub fn observed_since(evidence: &Evidence) -> Option<Timestamp> {
             ClusterState::SameCluster { .. } => None,
             _ => Some(None),
         })
-        .try_fold(None, |latest: Option<Timestamp>, since| since.map(|since| Some(latest.map_or(since, |l| l.max(since)))))
+        .try_fold(None, |latest: Option<Timestamp>, since| {
+            since.map(|since| Some(latest.map_or(since, |l| l.max(since))))
+        })
         .flatten()
 }

@@ -35,16 +35,20 @@ pub fn matches(subject: &Subject, history: &TagHistory, used: &WorkloadUse) -> O
         Subject::Tag(tag) => {
             let same_reference = used.image.digest.is_none() && used.image.tag_or_latest() == tag;
             match_digest_or_tag(history.current(tag), used, same_reference)
-        },
+        }
         Subject::Digest(digest) => {
-            let by_its_tag = used.image.digest.is_none() && history.current(used.image.tag_or_latest()) == Some(digest);
+            let by_its_tag =
+                used.image.digest.is_none() && history.current(used.image.tag_or_latest()) == Some(digest);
             // A tag that points at the digest is only what a next pull would bring where something else runs.
             let comparable = running.is_some_and(|running| running.form == RunningForm::Repository);
             match_digest_or_tag(Some(digest), used, by_its_tag && !comparable)
         }
         Subject::Repository => Some(match &used.image.digest {
             Some(_) => Match::Exact,
-            None if running.is_some_and(|running| history.current(used.image.tag_or_latest()) == Some(&running.digest)) => {
+            None if running.is_some_and(|running| {
+                history.current(used.image.tag_or_latest()) == Some(&running.digest)
+            }) =>
+            {
                 Match::Exact
             }
             None => Match::TagOnly,
@@ -81,7 +85,12 @@ pub fn without_shadows(matched: &mut Vec<Matched<'_>>) {
     let keep: Vec<bool> = matched
         .iter()
         .enumerate()
-        .map(|(index, row)| row.used.pods > 0 || strongest.get(&RowKey::of(row)).is_some_and(|best| best.1 == index))
+        .map(|(index, row)| {
+            row.used.pods > 0
+                || strongest
+                    .get(&RowKey::of(row))
+                    .is_some_and(|best| best.1 == index)
+        })
         .collect();
     let mut keep = keep.into_iter();
     matched.retain(|_| keep.next().unwrap_or(true));
@@ -140,7 +149,9 @@ pub fn rows(matched: &[Matched<'_>]) -> Vec<Deployment> {
         b.pods
             .cmp(&a.pods)
             .then_with(|| names(a).cmp(&names(b)))
-            .then_with(|| (&a.digest, &a.state, &a.container_type).cmp(&(&b.digest, &b.state, &b.container_type)))
+            .then_with(|| {
+                (&a.digest, &a.state, &a.container_type).cmp(&(&b.digest, &b.state, &b.container_type))
+            })
     });
     rows
 }

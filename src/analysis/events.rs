@@ -27,7 +27,10 @@ impl KnownClients {
                 .iter()
                 .flat_map(|cluster| {
                     let name = format!("node of {}/{}", cluster.name.namespace, cluster.name.name);
-                    cluster.node_addresses.iter().map(move |address| (*address, name.clone()))
+                    cluster
+                        .node_addresses
+                        .iter()
+                        .map(move |address| (*address, name.clone()))
                 })
                 .collect(),
         )
@@ -143,7 +146,13 @@ pub fn lines(
 }
 
 /// The numbers of the events that the filter lets through.
-pub fn summarise(summary: &mut Summary, tallies: &[Tally], filter: &Filter, network: &Network, known: &KnownClients) {
+pub fn summarise(
+    summary: &mut Summary,
+    tallies: &[Tally],
+    filter: &Filter,
+    network: &Network,
+    known: &KnownClients,
+) {
     let mut counts = Counts::default();
     for tally in tallies {
         counts.add(tally, filter, network, known);
@@ -212,7 +221,9 @@ impl Counts {
                 self.pushes += tally.count;
                 self.last_push = self.last_push.max(Some(tally.last));
             }
-            LogicalCategory::Pull if tally.attribution == Attribution::Shared => self.shared_pulls += tally.count,
+            LogicalCategory::Pull if tally.attribution == Attribution::Shared => {
+                self.shared_pulls += tally.count;
+            }
             LogicalCategory::Pull => {
                 self.pulls += tally.count;
                 self.public_pulls += if public { tally.count } else { 0 };

@@ -15,7 +15,9 @@ impl TagHistory {
     pub fn new(pointers: &[TagPointer]) -> Self {
         let mut history = Self::default();
         for pointer in pointers {
-            history.current.insert(pointer.tag.clone(), pointer.digest.clone());
+            history
+                .current
+                .insert(pointer.tag.clone(), pointer.digest.clone());
             history.ever.extend(pointer.digest.clone());
         }
         history

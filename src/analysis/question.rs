@@ -58,7 +58,9 @@ pub enum InvalidQuestion {
     NoTag,
     #[error(transparent)]
     Reference(#[from] ReferenceError),
-    #[error("the window of events is not valid: set either last (a number and m, h or d) or start and end, in this order")]
+    #[error(
+        "the window of events is not valid: set either last (a number and m, h or d) or start and end, in this order"
+    )]
     Window,
     #[error("the window of events is longer than 30 days: ask for 30d at most")]
     WindowTooLong,
@@ -147,7 +149,10 @@ impl Range {
         match self {
             Self::Between(window) => window,
             Self::Last(length) => Window {
-                start: floor(now.saturating_sub(length).unwrap_or(Timestamp::MIN), Self::step(length)),
+                start: floor(
+                    now.saturating_sub(length).unwrap_or(Timestamp::MIN),
+                    Self::step(length),
+                ),
                 end: Timestamp::MAX,
             },
         }
@@ -222,9 +227,18 @@ mod tests {
             (with_range(Some("31d"), None, None), "WindowTooLong"),
             (with_range(Some("721h"), None, None), "WindowTooLong"),
             (with_range(Some("soon"), None, None), "InvalidWindow"),
-            (with_range(None, Some("2026-01-02T00:00:00Z"), None), "InvalidWindow"),
-            (with_range(None, Some("2026-01-02T00:00:00Z"), Some("2026-01-01T00:00:00Z")), "InvalidWindow"),
-            (with_range(None, Some("2026-01-01T00:00:00Z"), Some("2026-02-01T00:00:00Z")), "WindowTooLong"),
+            (
+                with_range(None, Some("2026-01-02T00:00:00Z"), None),
+                "InvalidWindow",
+            ),
+            (
+                with_range(None, Some("2026-01-02T00:00:00Z"), Some("2026-01-01T00:00:00Z")),
+                "InvalidWindow",
+            ),
+            (
+                with_range(None, Some("2026-01-01T00:00:00Z"), Some("2026-02-01T00:00:00Z")),
+                "WindowTooLong",
+            ),
             (too_many, "InvalidLimit"),
         ] {
             assert_eq!(Question::parse(&spec).unwrap_err().reason(), reason, "{spec:?}");
@@ -240,7 +254,10 @@ mod tests {
         let short = Range::Last(SignedDuration::from_hours(24));
         assert_eq!(short.window(now).start, time("2026-03-30T10:20:00Z"));
         assert_eq!(short.next_slide(now), Some(time("2026-03-31T10:21:00Z")));
-        let fixed = Range::Between(Window { start: now, end: time("2026-04-01T00:00:00Z") });
+        let fixed = Range::Between(Window {
+            start: now,
+            end: time("2026-04-01T00:00:00Z"),
+        });
         assert_eq!(fixed.next_slide(now), None);
     }
 }

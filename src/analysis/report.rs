@@ -41,10 +41,21 @@ pub fn report(
     if let RegistryEvidence::Events(events) = &evidence.registry
         && !events.sources.is_empty()
     {
-        events::summarise(&mut summary, &events.tally, &question.filter, &events.network, &known);
+        events::summarise(
+            &mut summary,
+            &events.tally,
+            &question.filter,
+            &events.network,
+            &known,
+        );
         lines = events::lines(&events.lines, &events.network, &known, &question.subject);
         let shown = count(lines.len());
-        let counted = [summary.pushes, summary.pulls, summary.shared_pulls, summary.deletes];
+        let counted = [
+            summary.pushes,
+            summary.pulls,
+            summary.shared_pulls,
+            summary.deletes,
+        ];
         more_events = (counted.into_iter().flatten().sum::<i64>() - shown).max(0);
     }
 
@@ -101,10 +112,9 @@ fn matched<'a>(subject: &Subject, history: &TagHistory, evidence: &'a Evidence) 
         .clusters
         .iter()
         .flat_map(|cluster| {
-            cluster
-                .uses
-                .iter()
-                .filter_map(move |used| deployments::matches(subject, history, used).map(|how| Matched { cluster, used, how }))
+            cluster.uses.iter().filter_map(move |used| {
+                deployments::matches(subject, history, used).map(|how| Matched { cluster, used, how })
+            })
         })
         .collect()
 }
@@ -149,7 +159,11 @@ fn summary(evidence: &Evidence, matched: &[Matched<'_>]) -> Summary {
         pods,
         ready_pods,
         digests,
-        same_content_elsewhere: evidence.clusters.iter().map(|cluster| cluster.same_content_elsewhere).sum(),
+        same_content_elsewhere: evidence
+            .clusters
+            .iter()
+            .map(|cluster| cluster.same_content_elsewhere)
+            .sum(),
         ..Summary::default()
     }
 }
@@ -163,9 +177,12 @@ fn tags(question: &Question, evidence: &Evidence, history: &TagHistory) -> Vec<T
         RegistryEvidence::Events(events) => events.tags.iter().map(|tag| (tag.tag.as_str(), tag)).collect(),
         RegistryEvidence::None | RegistryEvidence::Conflict(_) => std::collections::BTreeMap::new(),
     };
-    let referenced = evidence.clusters.iter().flat_map(|cluster| &cluster.uses).filter_map(|used| {
-        used.image.digest.is_none().then(|| used.image.tag_or_latest())
-    });
+    let referenced = evidence
+        .clusters
+        .iter()
+        .flat_map(|cluster| &cluster.uses)
+        .filter(|used| used.image.digest.is_none())
+        .map(|used| used.image.tag_or_latest());
     let names: std::collections::BTreeSet<&str> = facts.keys().copied().chain(referenced).collect();
     names
         .into_iter()

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    cluster::Lifecycle,
-    event::LogicalCategory,
-    store::{Tally},
-};
+use crate::{cluster::Lifecycle, event::LogicalCategory, store::Tally};
 
-use super::{ClusterEvidence, ClusterState, EventEvidence, Evidence, Matched, RegistryEvidence, Subject, TagHistory};
+use super::{
+    ClusterEvidence, ClusterState, EventEvidence, Evidence, Matched, RegistryEvidence, Subject, TagHistory,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
@@ -112,7 +110,12 @@ fn doubts(subject: &Subject, history: &TagHistory, evidence: &Evidence) -> BTree
         if cluster.scope_limited {
             doubts.insert("NamespacesLeftOut");
         }
-        if *subject != Subject::Repository && cluster.uses.iter().any(|used| place_unknown(subject, history, used)) {
+        if *subject != Subject::Repository
+            && cluster
+                .uses
+                .iter()
+                .any(|used| place_unknown(subject, history, used))
+        {
             doubts.insert("DigestPlaceUnknown");
         }
     }
@@ -145,7 +148,11 @@ fn pulled_from_elsewhere(subject: &Subject, events: &EventEvidence, evidence: &E
         Subject::Tag(tag) => events.tag_tallies.get(tag).unwrap_or(&events.tally),
         Subject::Digest(_) | Subject::Repository => &events.tally,
     };
-    let nodes: BTreeSet<_> = evidence.clusters.iter().flat_map(|cluster| &cluster.node_addresses).collect();
+    let nodes: BTreeSet<_> = evidence
+        .clusters
+        .iter()
+        .flat_map(|cluster| &cluster.node_addresses)
+        .collect();
     let explained = |tally: &Tally| {
         events
             .network

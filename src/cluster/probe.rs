@@ -127,5 +127,5 @@ async fn answer<T>(question: impl Future<Output = kube::Result<T>>) -> Result<T,
 
 /// Text of a remote server: cut, and without what a terminal would act on.
 fn printable(text: &str, length: usize) -> String {
-    text.chars().filter(|c| c.is_ascii_graphic()).take(length).collect()
+    text.chars().filter(char::is_ascii_graphic).take(length).collect()
 }

@@ -14,8 +14,8 @@ use tokio_util::{
 use crate::image::RepositoryName;
 
 use super::{
-    ClusterIdentity, Guard, Kubeconfig, Limits, Permission, SharedInventory, Timeouts, TouchSink, guarded_client,
-    probe,
+    ClusterIdentity, Guard, Kubeconfig, Limits, Permission, SharedInventory, Timeouts, TouchSink,
+    guarded_client, probe,
     watch::{self as watches, ClusterState, Target},
 };
 
@@ -30,7 +30,7 @@ const PROBES_MISSED: u32 = 2;
 /// Rights are checked again after so many looks.
 const PROBES_BETWEEN_REVIEWS: u32 = 30;
 /// Longest wait between attempts to connect for the first time.
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
+const LONGEST_RETRY: Duration = Duration::from_mins(5);
 
 /// With what a cluster is read.
 pub enum Access {
@@ -145,7 +145,10 @@ impl Reader {
             Ok(client) => client,
             Err(reason) => {
                 // Nothing changes before the authorisation or the configuration does.
-                self.progress(Progress::Unreachable { since: Timestamp::now(), reason });
+                self.progress(Progress::Unreachable {
+                    since: Timestamp::now(),
+                    reason,
+                });
                 return std::future::pending().await;
             }
         };
@@ -163,7 +166,10 @@ impl Reader {
             async {
                 if let Err(error) = watching.await {
                     tracing::error!(%error, "a cluster is no longer read");
-                    self.progress(Progress::Stale { since: Timestamp::now(), reason: "InternalError" });
+                    self.progress(Progress::Stale {
+                        since: Timestamp::now(),
+                        reason: "InternalError",
+                    });
                 }
             },
             self.probe(&client, &reach),
@@ -213,7 +219,8 @@ impl Reader {
             match probe::version(client).await {
                 Ok(_) => {
                     missed = 0;
-                    reach.send_if_modified(|reach| std::mem::replace(reach, Reach::Reached) != Reach::Reached);
+                    reach
+                        .send_if_modified(|reach| std::mem::replace(reach, Reach::Reached) != Reach::Reached);
                 }
                 Err(reason) => {
                     missed += 1;
@@ -226,9 +233,9 @@ impl Reader {
                 && missed == 0
                 && let Ok(permissions) = probe::permissions(client).await
             {
-                let is_news = self
-                    .state
-                    .send_if_modified(|state| std::mem::replace(&mut state.permissions, permissions.clone()) != permissions);
+                let is_news = self.state.send_if_modified(|state| {
+                    std::mem::replace(&mut state.permissions, permissions.clone()) != permissions
+                });
                 if is_news {
                     self.events.state_changed();
                 }
@@ -253,9 +260,11 @@ impl Reader {
     }
 
     fn progress(&self, next: Progress) {
-        let is_news = self
-            .state
-            .send_if_modified(|state| std::mem::replace(&mut state.progress, next.clone()) != next);
+        let is_news = self.state.send_if_modified(|state| {
+            let is_news = state.progress != next;
+            state.progress = next;
+            is_news
+        });
         if is_news {
             self.events.state_changed();
         }

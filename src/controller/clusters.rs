@@ -44,7 +44,14 @@ impl AuthorizedCluster {
             link,
         } = self;
         (key, uid, labels, allowed, is_granting, scope)
-            == (&other.key, &other.uid, &other.labels, &other.allowed, &other.is_granting, &other.scope)
+            == (
+                &other.key,
+                &other.uid,
+                &other.labels,
+                &other.allowed,
+                &other.is_granting,
+                &other.scope,
+            )
             && match (link, &other.link) {
                 (Link::Session(one), Link::Session(two)) => Arc::ptr_eq(one, two),
                 (Link::Suspended { since: one }, Link::Suspended { since: two }) => one == two,
@@ -57,9 +64,14 @@ impl AuthorizedCluster {
 /// How the cluster is read, if it is.
 #[derive(Debug, Clone)]
 pub enum Link {
-    Suspended { since: Timestamp },
+    Suspended {
+        since: Timestamp,
+    },
     /// It cannot be tried, for example for lack of a Secret.
-    Broken { reason: &'static str, since: Timestamp },
+    Broken {
+        reason: &'static str,
+        since: Timestamp,
+    },
     Session(Arc<Session>),
 }
 
@@ -91,12 +103,21 @@ impl Clusters {
 
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<AuthorizedCluster>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
     }
 
     #[must_use]
     pub fn all(&self) -> Vec<Arc<AuthorizedCluster>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// The clusters that serve a report in `namespace` with these labels.
@@ -109,8 +130,13 @@ impl Clusters {
     ) -> Selection {
         let mut selection = Selection::default();
         for cluster in self.all() {
-            let allowed =
-                grants::allows(&cluster.allowed, &cluster.key.namespace, cluster.is_granting, namespace, labels);
+            let allowed = grants::allows(
+                &cluster.allowed,
+                &cluster.key.namespace,
+                cluster.is_granting,
+                namespace,
+                labels,
+            );
             let selected = selector.is_none_or(|selector| selector.matches(&cluster.labels));
             match (allowed, selected) {
                 (true, true) => selection.clusters.push(cluster),
@@ -153,7 +179,9 @@ pub fn evidence(
     for (cluster, state) in &states {
         // The first that is read in full counts for its cluster; without any, the first.
         if let Some(uid) = state.as_ref().and_then(|state| state.cluster_uid()) {
-            counted.entry(uid.to_owned()).or_insert_with(|| cluster_name(cluster));
+            counted
+                .entry(uid.to_owned())
+                .or_insert_with(|| cluster_name(cluster));
         }
     }
     for (cluster, state) in states.iter().rev() {
@@ -176,9 +204,14 @@ pub fn evidence(
                 .map(|of| ClusterState::SameCluster { of: of.clone() });
             let session_state = match (&cluster.link, state) {
                 (Link::Suspended { since }, _) => ClusterState::Suspended { since: *since },
-                (Link::Broken { reason, since }, _) => ClusterState::Unreachable { since: *since, reason },
+                (Link::Broken { reason, since }, _) => ClusterState::Unreachable {
+                    since: *since,
+                    reason,
+                },
                 (Link::Session(_), None) => return Err(cluster.key.clone()),
-                (Link::Session(_), Some(state)) => of_progress(state.progress).ok_or_else(|| cluster.key.clone())?,
+                (Link::Session(_), Some(state)) => {
+                    of_progress(state.progress).ok_or_else(|| cluster.key.clone())?
+                }
             };
             let cluster_state = same.unwrap_or(session_state);
             let inventory = match (&cluster.link, &cluster_state) {
@@ -186,7 +219,13 @@ pub fn evidence(
                 (Link::Session(session), _) => Some(session.inventory().read()),
                 _ => None,
             };
-            Ok(cluster_evidence(cluster, name, cluster_state, inventory.as_deref(), question))
+            Ok(cluster_evidence(
+                cluster,
+                name,
+                cluster_state,
+                inventory.as_deref(),
+                question,
+            ))
         })
         .collect()
 }
@@ -195,7 +234,10 @@ fn of_progress(progress: Progress) -> Option<ClusterState> {
     Some(match progress {
         Progress::Connecting | Progress::Syncing => return None,
         Progress::Synced { since, forbidden } if forbidden.is_empty() => ClusterState::Synced { since },
-        Progress::Synced { since, forbidden } => ClusterState::Forbidden { since, kinds: forbidden },
+        Progress::Synced { since, forbidden } => ClusterState::Forbidden {
+            since,
+            kinds: forbidden,
+        },
         Progress::Stale { since, reason } => ClusterState::Stale { since, reason },
         Progress::Unreachable { since, reason } => ClusterState::Unreachable { since, reason },
     })

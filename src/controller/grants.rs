@@ -10,7 +10,9 @@ pub const GRANT_NOT_PERMITTED: &str = "GrantNotPermitted";
 /// Whether the object asks to serve other namespaces than its own.
 #[must_use]
 pub fn reaches_beyond(allowed: &[AllowedReports]) -> bool {
-    allowed.iter().any(|grant| grant.namespaces.from != NamespacesFrom::Same)
+    allowed
+        .iter()
+        .any(|grant| grant.namespaces.from != NamespacesFrom::Same)
 }
 
 /// Whether an object in `own` serves reports in `namespace`, which has these labels (nothing where they are not

@@ -29,7 +29,7 @@ use super::{
 };
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(300);
+const LAST_RETRY: Duration = Duration::from_mins(5);
 /// Objects of one kind that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
 
@@ -90,14 +90,18 @@ where
         .run(reconcile::<K, R>, retry::<K, R>, driver)
         .for_each(|outcome| async move {
             match outcome {
-                Ok(_) | Err(controller::Error::ObjectNotFound(_) | controller::Error::ReconcilerFailed(..)) => {}
+                Ok(_)
+                | Err(controller::Error::ObjectNotFound(_) | controller::Error::ReconcilerFailed(..)) => {}
                 Err(error) => debug!(kind, %error, "watch failed, trying again"),
             }
         })
         .await;
 }
 
-async fn reconcile<K, R>(object: Arc<DeserializeGuard<K>>, driver: Arc<Driver<R>>) -> Result<Action, WriteError>
+async fn reconcile<K, R>(
+    object: Arc<DeserializeGuard<K>>,
+    driver: Arc<Driver<R>>,
+) -> Result<Action, WriteError>
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
     R: Reconcile<K>,
@@ -108,11 +112,21 @@ where
             warn!(kind = driver.kind, object = %key, error = invalid.error, "not understood: written for another version");
             Ok(Action::await_change())
         }
-        Ok(object) => driver.reconciler.clone().reconcile(Arc::new(object.clone())).await,
+        Ok(object) => {
+            driver
+                .reconciler
+                .clone()
+                .reconcile(Arc::new(object.clone()))
+                .await
+        }
     };
     let label = match &outcome {
         Ok(_) => {
-            driver.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            driver
+                .failures
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&key);
             "Ok"
         }
         Err(error) => error.reason(),
@@ -121,7 +135,10 @@ where
         .world
         .metrics
         .reconciliations
-        .get_or_create(&OutcomeLabel { kind: driver.kind, outcome: label })
+        .get_or_create(&OutcomeLabel {
+            kind: driver.kind,
+            outcome: label,
+        })
         .inc();
     outcome
 }
@@ -179,4 +196,3 @@ impl Gone {
         }
     }
 }
-

@@ -100,14 +100,26 @@ impl Registries {
 
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Registry>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// Every name of these repositories of a registry: under each of its hosts.
     #[must_use]
     pub fn names(&self, key: &ObjectKey, paths: &[String]) -> Vec<RepositoryName> {
-        let registry = self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
-        registry.map_or_else(Vec::new, |registry| paths.iter().flat_map(|path| registry.names(path)).collect())
+        let registry = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned();
+        registry.map_or_else(Vec::new, |registry| {
+            paths.iter().flat_map(|path| registry.names(path)).collect()
+        })
     }
 
     /// Who answers for `host` to a report in `namespace` with these labels: one in a granting namespace, else one
@@ -119,7 +131,13 @@ impl Registries {
             .into_iter()
             .filter(|registry| registry.hosts.iter().any(|claimed| claimed == host))
             .filter(|registry| {
-                grants::allows(&registry.allowed, &registry.key.namespace, registry.is_granting, namespace, labels)
+                grants::allows(
+                    &registry.allowed,
+                    &registry.key.namespace,
+                    registry.is_granting,
+                    namespace,
+                    labels,
+                )
             })
             .collect();
         let (granting, own): (Vec<_>, Vec<_>) = claims.into_iter().partition(|registry| registry.is_granting);
@@ -152,12 +170,17 @@ mod tests {
 
     fn registry(namespace: &str, name: &str, is_granting: bool, from: NamespacesFrom) -> Registry {
         Registry {
-            key: ObjectKey { namespace: namespace.into(), name: name.into() },
+            key: ObjectKey {
+                namespace: namespace.into(),
+                name: name.into(),
+            },
             uid: format!("{namespace}-{name}"),
             hosts: vec!["r.example".into()],
             network: Arc::new(network()),
             retention: SignedDuration::from_hours(720),
-            allowed: vec![AllowedReports { namespaces: ReportNamespaces { from, selector: None } }],
+            allowed: vec![AllowedReports {
+                namespaces: ReportNamespaces { from, selector: None },
+            }],
             is_granting,
         }
     }
@@ -184,11 +207,27 @@ mod tests {
         registries.insert(registry("system", "shared", true, NamespacesFrom::All));
         assert_eq!(answer(&registries, "team"), "system/shared");
         registries.insert(registry("system", "second", true, NamespacesFrom::Same));
-        assert_eq!(answer(&registries, "team"), "system/shared", "it does not serve this namespace");
+        assert_eq!(
+            answer(&registries, "team"),
+            "system/shared",
+            "it does not serve this namespace"
+        );
         assert_eq!(answer(&registries, "system"), "system/second+system/shared");
         registries.insert(registry("team", "twin", false, NamespacesFrom::Same));
-        assert_eq!(registries.rivals(&registry("team", "own", false, NamespacesFrom::Same)).len(), 1);
-        assert!(registries.remove(&ObjectKey { namespace: "system".into(), name: "shared".into() }).is_some());
+        assert_eq!(
+            registries
+                .rivals(&registry("team", "own", false, NamespacesFrom::Same))
+                .len(),
+            1
+        );
+        assert!(
+            registries
+                .remove(&ObjectKey {
+                    namespace: "system".into(),
+                    name: "shared".into()
+                })
+                .is_some()
+        );
         assert_eq!(answer(&registries, "team"), "team/own+team/twin");
     }
 }

@@ -27,7 +27,11 @@ impl NameFilter {
     /// Whether it may leave a name out.
     #[must_use]
     pub fn is_limited(&self) -> bool {
-        !self.exclude.is_empty() || !self.include.iter().any(|pattern| pattern.bytes().all(|byte| byte == b'*'))
+        !self.exclude.is_empty()
+            || !self
+                .include
+                .iter()
+                .any(|pattern| pattern.bytes().all(|byte| byte == b'*'))
     }
 }
 
@@ -80,7 +84,10 @@ mod tests {
     fn an_exclude_wins_over_an_include() {
         let filter = |include: &[&str], exclude: &[&str]| {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-            NameFilter::new(&NamePatterns { include: owned(include), exclude: owned(exclude) })
+            NameFilter::new(&NamePatterns {
+                include: owned(include),
+                exclude: owned(exclude),
+            })
         };
         let all = filter(&["*"], &[]);
         assert!(all.includes("kube-system") && !all.is_limited());

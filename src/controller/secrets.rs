@@ -94,8 +94,14 @@ impl Secrets {
         self.release_others(user, Some(&secret));
         let mut state = {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-            let entry = watched.entry(secret.clone()).or_insert_with(|| self.start(&secret));
-            entry.users.lock().unwrap_or_else(PoisonError::into_inner).insert(user.clone());
+            let entry = watched
+                .entry(secret.clone())
+                .or_insert_with(|| self.start(&secret));
+            entry
+                .users
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(user.clone());
             entry.state.clone()
         };
         let answered = state.wait_for(|state| !matches!(state, SecretState::Unknown));
@@ -141,9 +147,8 @@ impl Secrets {
                         present(object)
                     }
                     Ok(watcher::Event::Apply(object)) => present(object),
-                    Ok(watcher::Event::Delete(_)) => SecretState::Missing,
                     Ok(watcher::Event::InitDone) if seen_in_list => continue,
-                    Ok(watcher::Event::InitDone) => SecretState::Missing,
+                    Ok(watcher::Event::InitDone | watcher::Event::Delete(_)) => SecretState::Missing,
                     Err(error) if is_forbidden(&error) => SecretState::Forbidden,
                     Err(_) => {
                         debug!(%secret, "failed to watch a Secret, trying again");
@@ -168,7 +173,11 @@ impl Secrets {
 }
 
 fn present(secret: Secret) -> SecretState {
-    let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
+    let data = secret
+        .data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, value)| (key, value.0));
     SecretState::Present(SecretData(Arc::new(data.collect())))
 }
 

@@ -38,7 +38,10 @@ impl WriteError {
 /// Writes the whole status of an object. One that is gone is no error.
 pub async fn write<K, S>(client: &Client, key: &ObjectKey, status: &S) -> Result<(), WriteError>
 where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug,
     S: Serialize + Sync,
 {
     let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);

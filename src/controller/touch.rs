@@ -43,7 +43,10 @@ pub struct Touched {
 
 impl Touched {
     pub fn touch(&self, keys: impl IntoIterator<Item = ObjectKey>) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).extend(keys);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(keys);
         self.some.notify_one();
     }
 
@@ -54,7 +57,11 @@ impl Touched {
     {
         stream::unfold(self, |touched| async move {
             loop {
-                let first = touched.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+                let first = touched
+                    .waiting
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .pop_first();
                 if let Some(key) = first {
                     return Some((ObjectRef::new(&key.name).within(&key.namespace), touched));
                 }
@@ -86,14 +93,21 @@ impl Interests {
         }
         tables.forget(report);
         for repository in &repositories {
-            tables.reports.entry(repository.clone()).or_default().insert(report.clone());
+            tables
+                .reports
+                .entry(repository.clone())
+                .or_default()
+                .insert(report.clone());
         }
         tables.repositories.insert(report.clone(), repositories);
     }
 
     /// The report is gone.
     pub fn forget(&self, report: &ObjectKey) {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner).forget(report);
+        self.tables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .forget(report);
     }
 
     /// Something about these repositories changed.

@@ -8,15 +8,14 @@ use kube::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    receive::Directory,
-    settings::Settings,
-    store::EventReader,
-    telemetry::Metrics,
-    web::Readiness,
-};
+use crate::{receive::Directory, settings::Settings, store::EventReader, telemetry::Metrics, web::Readiness};
 
-use super::{clusters::Clusters, image_usage_report::WriteBudget, registries::Registries, touch::{Interests, Touched}};
+use super::{
+    clusters::Clusters,
+    image_usage_report::WriteBudget,
+    registries::Registries,
+    touch::{Interests, Touched},
+};
 
 /// What the controllers share.
 pub struct World {
@@ -47,4 +46,3 @@ impl World {
         Some(namespace.metadata.labels.clone().unwrap_or_default())
     }
 }
-

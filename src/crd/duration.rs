@@ -23,10 +23,21 @@ mod tests {
 
     #[test]
     fn a_duration_is_a_number_and_a_unit() {
-        for (text, hours) in [("60m", Some(1)), ("24h", Some(24)), ("30d", Some(720)), ("99999d", Some(2_399_976))] {
-            assert_eq!(parse_duration(text), hours.map(SignedDuration::from_hours), "{text}");
+        for (text, hours) in [
+            ("60m", Some(1)),
+            ("24h", Some(24)),
+            ("30d", Some(720)),
+            ("99999d", Some(2_399_976)),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                hours.map(SignedDuration::from_hours),
+                "{text}"
+            );
         }
-        for text in ["", "d", "0d", "01d", "-1d", "1", "1w", "1.5h", "100000d", "é", "1é"] {
+        for text in [
+            "", "d", "0d", "01d", "-1d", "1", "1w", "1.5h", "100000d", "é", "1é",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

@@ -21,5 +21,7 @@ pub fn files() -> Vec<(String, String)> {
 /// Writes the definitions into a folder.
 pub fn write(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    files().into_iter().try_for_each(|(name, yaml)| fs::write(folder.join(name), yaml))
+    files()
+        .into_iter()
+        .try_for_each(|(name, yaml)| fs::write(folder.join(name), yaml))
 }

@@ -3,6 +3,9 @@
 //! Conventions: conditions instead of a phase, no unsigned integers, a bound on every
 //! string and list of a spec, a description on every field (`kubectl explain` is the manual).
 
+// Each printer column repeats the names of its parts.
+#![allow(clippy::duplicated_attributes)]
+
 mod cluster_authorization;
 mod common;
 mod condition;

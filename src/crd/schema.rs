@@ -37,8 +37,10 @@ fn with_plain_descriptions(definition: CustomResourceDefinition) -> CustomResour
         match value {
             Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
                 Value::String(text) if name == "description" => {
-                    let paragraphs: Vec<String> =
-                        text.split("\n\n").map(|paragraph| paragraph.replace('`', "").replace('\n', " ")).collect();
+                    let paragraphs: Vec<String> = text
+                        .split("\n\n")
+                        .map(|paragraph| paragraph.replace('`', "").replace('\n', " "))
+                        .collect();
                     *text = paragraphs.join("\n\n");
                 }
                 value => tidy(value),

@@ -15,7 +15,9 @@ pub struct Readiness(Arc<watch::Sender<BTreeMap<&'static str, bool>>>);
 impl Readiness {
     #[must_use]
     pub fn waiting_for(parts: &[&'static str]) -> Self {
-        Self(Arc::new(watch::Sender::new(parts.iter().map(|part| (*part, false)).collect())))
+        Self(Arc::new(watch::Sender::new(
+            parts.iter().map(|part| (*part, false)).collect(),
+        )))
     }
 
     pub fn is_there(&self, part: &'static str) {
@@ -25,7 +27,12 @@ impl Readiness {
     }
 
     fn missing(&self) -> Vec<&'static str> {
-        self.0.borrow().iter().filter(|(_, there)| !**there).map(|(part, _)| *part).collect()
+        self.0
+            .borrow()
+            .iter()
+            .filter(|(_, there)| !**there)
+            .map(|(part, _)| *part)
+            .collect()
     }
 }
 
@@ -57,7 +64,10 @@ async fn ready(State(health): State<Health>) -> (StatusCode, String) {
     if missing.is_empty() {
         (StatusCode::OK, "ok".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}", missing.join(", ")))
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("waiting for {}", missing.join(", ")),
+        )
     }
 }
 
@@ -65,6 +75,10 @@ async fn metrics_text(State(health): State<Health>) -> impl IntoResponse {
     const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match health.metrics.encode() {
         Ok(text) => (StatusCode::OK, [("content-type", OPENMETRICS)], text),
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, [("content-type", "text/plain")], String::new()),
+        Err(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            [("content-type", "text/plain")],
+            String::new(),
+        ),
     }
 }

@@ -3,7 +3,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    analysis::{ClusterEvidence, ClusterState, EventEvidence, Evidence, Filter, Question, Range, RegistryEvidence, Subject},
+    analysis::{
+        ClusterEvidence, ClusterState, EventEvidence, Evidence, Filter, Question, Range, RegistryEvidence,
+        Subject,
+    },
     cluster::{ContainerType, Lifecycle, WorkloadUse},
     crd::{ClusterName, ImageUsageReportStatus},
     event::{AddressSource, Attribution, ForwardedAddress, LogicalCategory, Network, SourceAddress},
@@ -23,7 +26,9 @@ pub fn time(text: &str) -> Timestamp {
 
 /// The digest that one letter stands for.
 pub fn digest(letter: char) -> Digest {
-    format!("sha256:{}", letter.to_string().repeat(64)).parse().unwrap()
+    format!("sha256:{}", letter.to_string().repeat(64))
+        .parse()
+        .unwrap()
 }
 
 pub fn question(subject: Subject) -> Question {
@@ -56,7 +61,11 @@ pub fn used(reference: &str, running: Option<&str>, lifecycle: Lifecycle, pods: 
         image: Arc::new(image),
         running: running.map(|running| RunningDigest {
             digest: digest(running.trim_start_matches('~').chars().next().unwrap()),
-            form: if running.starts_with('~') { RunningForm::Bare } else { RunningForm::Repository },
+            form: if running.starts_with('~') {
+                RunningForm::Bare
+            } else {
+                RunningForm::Repository
+            },
         }),
         lifecycle,
         pods,
@@ -67,9 +76,14 @@ pub fn used(reference: &str, running: Option<&str>, lifecycle: Lifecycle, pods: 
 
 pub fn cluster(name: &str, uses: Vec<WorkloadUse>) -> ClusterEvidence {
     ClusterEvidence {
-        name: ClusterName { namespace: "system".into(), name: name.into() },
+        name: ClusterName {
+            namespace: "system".into(),
+            name: name.into(),
+        },
         uid: format!("uid-{name}"),
-        state: ClusterState::Synced { since: time("2026-06-29T00:00:00Z") },
+        state: ClusterState::Synced {
+            since: time("2026-06-29T00:00:00Z"),
+        },
         scope_limited: false,
         uses,
         same_content_elsewhere: 0,
@@ -140,10 +154,19 @@ pub fn tally(category: LogicalCategory, address: Option<&str>, count: i64) -> Ta
 pub fn gap(start: &str, end: &str) -> Gap {
     Gap {
         reason: "NewInstance".into(),
-        window: Window { start: time(start), end: time(end) },
+        window: Window {
+            start: time(start),
+            end: time(end),
+        },
     }
 }
 
 pub fn answer(subject: Subject, evidence: &Evidence) -> ImageUsageReportStatus {
-    crate::analysis::report(&question(subject), evidence, &ImageUsageReportStatus::default(), 1, now())
+    crate::analysis::report(
+        &question(subject),
+        evidence,
+        &ImageUsageReportStatus::default(),
+        1,
+        now(),
+    )
 }

@@ -10,7 +10,10 @@ fn matched(subject: Subject, reference: &str, running: Option<&str>) -> Option<S
     let uses = vec![used(reference, running, lifecycle, i64::from(running.is_some()))];
     let status = answer(
         subject,
-        &evidence(vec![cluster("one", uses)], known(&[("v1", 'a'), ("v1", 'b'), ("v2", 'c')])),
+        &evidence(
+            vec![cluster("one", uses)],
+            known(&[("v1", 'a'), ("v1", 'b'), ("v2", 'c')]),
+        ),
     );
     status.deployments.first().map(|row| row.r#match.clone())
 }
@@ -37,18 +40,28 @@ fn a_tag_is_matched_by_what_it_points_at_or_by_its_name() {
         // With both, the digest decides.
         (tag_and_other_digest.as_str(), Some("c"), None),
     ] {
-        assert_eq!(matched(tag("v1"), reference, running).as_deref(), expected, "{reference} running {running:?}");
+        assert_eq!(
+            matched(tag("v1"), reference, running).as_deref(),
+            expected,
+            "{reference} running {running:?}"
+        );
     }
 }
 
 #[test]
 fn no_tag_means_latest() {
-    assert_eq!(matched(tag("latest"), "r.example/team/app", Some("d")).as_deref(), Some("TagOnly"));
+    assert_eq!(
+        matched(tag("latest"), "r.example/team/app", Some("d")).as_deref(),
+        Some("TagOnly")
+    );
 }
 
 #[test]
 fn a_tag_nobody_told_of_is_matched_by_its_name_alone() {
-    assert_eq!(matched(tag("v9"), "r.example/team/app:v9", Some("d")).as_deref(), Some("TagOnly"));
+    assert_eq!(
+        matched(tag("v9"), "r.example/team/app:v9", Some("d")).as_deref(),
+        Some("TagOnly")
+    );
     assert_eq!(matched(tag("v9"), "r.example/team/app:v1", Some("b")), None);
 }
 
@@ -67,7 +80,11 @@ fn a_digest_is_matched_by_what_runs_or_by_what_would_be_pulled() {
         ("r.example/team/app:v1", Some("a"), None),
         ("r.example/team/app:v2", None, None),
     ] {
-        assert_eq!(matched(subject(), reference, running).as_deref(), expected, "{reference} running {running:?}");
+        assert_eq!(
+            matched(subject(), reference, running).as_deref(),
+            expected,
+            "{reference} running {running:?}"
+        );
     }
 }
 
@@ -78,6 +95,10 @@ fn a_repository_is_matched_by_all_its_images() {
         ("r.example/team/app:v1", Some("a"), "TagOnly"),
         ("r.example/team/app:v9", Some("d"), "TagOnly"),
     ] {
-        assert_eq!(matched(Subject::Repository, reference, running).as_deref(), Some(expected), "{reference}");
+        assert_eq!(
+            matched(Subject::Repository, reference, running).as_deref(),
+            Some(expected),
+            "{reference}"
+        );
     }
 }

@@ -19,9 +19,15 @@ pub enum Progress {
         forbidden: Vec<&'static str>,
     },
     /// It was read, and cannot be followed since then.
-    Stale { since: Timestamp, reason: &'static str },
+    Stale {
+        since: Timestamp,
+        reason: &'static str,
+    },
     /// It was never read, and cannot be since then.
-    Unreachable { since: Timestamp, reason: &'static str },
+    Unreachable {
+        since: Timestamp,
+        reason: &'static str,
+    },
 }
 
 /// Whether the API server answers.

@@ -6,8 +6,9 @@ use thiserror::Error;
 use crate::{
     cluster::{KubeconfigError, Progress, SessionState, Usage},
     crd::{
-        ClusterAuthorizationStatus, Condition, ConditionStatus, Conditions, ConnectedCluster, Permission, UsageCounts,
-        condition_type::{AUTHORIZED, READY, REACHABLE, RECONCILING, STALLED, SYNCED},
+        ClusterAuthorizationStatus, Condition, ConditionStatus, Conditions, ConnectedCluster, Permission,
+        UsageCounts,
+        condition_type::{AUTHORIZED, REACHABLE, READY, RECONCILING, STALLED, SYNCED},
     },
 };
 
@@ -17,7 +18,9 @@ pub const SUSPENDED: &str = "Suspended";
 /// Why a cluster cannot be tried.
 #[derive(Debug, Error)]
 pub enum Problem {
-    #[error("allowedReports reaches beyond this namespace, which only the namespaces that the operator's configuration names as granting may do: use from: Same, or ask for this namespace to be added")]
+    #[error(
+        "allowedReports reaches beyond this namespace, which only the namespaces that the operator's configuration names as granting may do: use from: Same, or ask for this namespace to be added"
+    )]
     GrantNotPermitted,
     #[error("inCluster is permitted only in the operator's own namespace: use kubeconfigSecretRef")]
     InClusterNotPermitted,
@@ -25,7 +28,9 @@ pub enum Problem {
     ClusterNotChosen,
     #[error("there is no Secret {0} in this namespace: create it with a kubeconfig")]
     SecretMissing(String),
-    #[error("the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [get, list, watch], and a RoleBinding of it to the operator's service account")]
+    #[error(
+        "the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [get, list, watch], and a RoleBinding of it to the operator's service account"
+    )]
     SecretForbidden(String),
     #[error("the API server has not said yet what is in the Secret {0}; trying again")]
     SecretUnknown(String),
@@ -52,7 +57,10 @@ impl Problem {
 
     /// Whether the object itself is not permitted, so that no report may count on it.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::GrantNotPermitted | Self::InClusterNotPermitted | Self::ClusterNotChosen)
+        matches!(
+            self,
+            Self::GrantNotPermitted | Self::InClusterNotPermitted | Self::ClusterNotChosen
+        )
     }
 
     /// Whether it may go away by itself.
@@ -83,7 +91,8 @@ pub fn status_of(
     };
     match view {
         View::Suspended => {
-            let message = "suspended on purpose: the cluster is not read, and its deployments are in no report";
+            let message =
+                "suspended on purpose: the cluster is not read, and its deployments are in no report";
             let unknown = ConditionStatus::Unknown;
             status(
                 conditions
@@ -102,7 +111,16 @@ pub fn status_of(
                 .set(REACHABLE, unknown, reason, message.clone())
                 .set(AUTHORIZED, unknown, reason, message.clone())
                 .set(SYNCED, false, reason, message.clone())
-                .set(if problem.is_passing() { RECONCILING } else { STALLED }, true, reason, message);
+                .set(
+                    if problem.is_passing() {
+                        RECONCILING
+                    } else {
+                        STALLED
+                    },
+                    true,
+                    reason,
+                    message,
+                );
             status(conditions.build())
         }
         View::Connected { state, usage } => {
@@ -130,7 +148,12 @@ fn session_conditions(conditions: Conditions<'_>, state: &SessionState) -> Vec<C
     let conditions = match &state.progress {
         Progress::Connecting => conditions
             .set(READY, false, "Connecting", "connecting to the cluster")
-            .set(REACHABLE, ConditionStatus::Unknown, "Connecting", "connecting to the cluster"),
+            .set(
+                REACHABLE,
+                ConditionStatus::Unknown,
+                "Connecting",
+                "connecting to the cluster",
+            ),
         Progress::Unreachable { reason, .. } | Progress::Stale { reason, .. } => conditions
             .set(READY, false, reason, unreachable(reason))
             .set(REACHABLE, false, reason, unreachable(reason)),
@@ -142,9 +165,19 @@ fn session_conditions(conditions: Conditions<'_>, state: &SessionState) -> Vec<C
             .set(REACHABLE, true, "Connected", "the API server answers"),
     };
     let conditions = if state.permissions.is_empty() {
-        conditions.set(AUTHORIZED, ConditionStatus::Unknown, "NotChecked", "not checked yet")
+        conditions.set(
+            AUTHORIZED,
+            ConditionStatus::Unknown,
+            "NotChecked",
+            "not checked yet",
+        )
     } else if missing.is_empty() {
-        conditions.set(AUTHORIZED, true, "Allowed", "the credentials may read all that is needed")
+        conditions.set(
+            AUTHORIZED,
+            true,
+            "Allowed",
+            "the credentials may read all that is needed",
+        )
     } else {
         let message = format!(
             "the credentials may not list and watch {}: grant the ClusterRole in examples/remote-cluster.yaml",
@@ -153,14 +186,21 @@ fn session_conditions(conditions: Conditions<'_>, state: &SessionState) -> Vec<C
         conditions.set(AUTHORIZED, false, "RightsMissing", message)
     };
     let conditions = match &state.progress {
-        Progress::Synced { .. } => conditions.set(SYNCED, true, "Synced", "everything that may be read has been read"),
+        Progress::Synced { .. } => conditions.set(
+            SYNCED,
+            true,
+            "Synced",
+            "everything that may be read has been read",
+        ),
         Progress::Stale { reason, since } => conditions.set(
             SYNCED,
             false,
             reason,
             format!("what is known is as of {since}; reports show it as stale"),
         ),
-        Progress::Unreachable { reason, .. } => conditions.set(SYNCED, false, reason, "nothing has been read yet"),
+        Progress::Unreachable { reason, .. } => {
+            conditions.set(SYNCED, false, reason, "nothing has been read yet")
+        }
         Progress::Connecting | Progress::Syncing => {
             conditions.set(SYNCED, false, "Syncing", "not everything has been read yet")
         }
@@ -176,17 +216,25 @@ fn session_conditions(conditions: Conditions<'_>, state: &SessionState) -> Vec<C
 
 fn unreachable(reason: &str) -> String {
     let hint = match reason {
-        "Unauthorized" => "the API server refuses the credentials: renew the token or certificate in the Secret",
+        "Unauthorized" => {
+            "the API server refuses the credentials: renew the token or certificate in the Secret"
+        }
         "AddressNotAllowed" => {
             "the kubeconfig points at an address that is not permitted (loopback, link-local, in-cluster services): \
              correct it, or have the address allowed in the operator's configuration"
         }
         "NameNotResolved" => "the API server's name cannot be resolved: check the server in the kubeconfig",
-        "CertificateNotTrusted" => "the API server's certificate is not signed by the kubeconfig's certificate authority",
-        "CertificateNameMismatch" => "the API server's certificate bears another name: set tls-server-name in the kubeconfig",
+        "CertificateNotTrusted" => {
+            "the API server's certificate is not signed by the kubeconfig's certificate authority"
+        }
+        "CertificateNameMismatch" => {
+            "the API server's certificate bears another name: set tls-server-name in the kubeconfig"
+        }
         "CertificateExpired" => "the API server's certificate has expired: renew it there",
         "TimedOut" => "the API server does not answer in time: check the network between the operator and it",
-        _ => "the API server cannot be reached: check that it runs, and the network between the operator and it",
+        _ => {
+            "the API server cannot be reached: check that it runs, and the network between the operator and it"
+        }
     };
     format!("{hint}; trying again")
 }

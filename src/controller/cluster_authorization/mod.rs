@@ -35,7 +35,7 @@ use super::{
 };
 
 /// How often the numbers in a status are brought up to date.
-const USAGE_REFRESH: Duration = Duration::from_secs(60);
+const USAGE_REFRESH: Duration = Duration::from_mins(1);
 
 /// Runs until cancelled.
 pub async fn run(world: Arc<World>) {
@@ -75,13 +75,19 @@ impl Reconcile<ClusterAuthorization> for Authorizations {
 
     fn gone(&self, key: &ObjectKey) {
         self.secrets.release(key);
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
         self.disconnect(key);
     }
 }
 
 impl Authorizations {
-    async fn reconcile_authorization(&self, authorization: &ClusterAuthorization) -> Result<Action, WriteError> {
+    async fn reconcile_authorization(
+        &self,
+        authorization: &ClusterAuthorization,
+    ) -> Result<Action, WriteError> {
         let key = ObjectKey::of(authorization);
         let previous = authorization.status.clone().unwrap_or_default();
         let view = match self.link(&key, authorization, &previous).await {
@@ -90,14 +96,22 @@ impl Authorizations {
                 if problem.is_refusal() {
                     self.disconnect(&key);
                 } else {
-                    let link = Link::Broken { reason: problem.reason(), since: Timestamp::now() };
+                    let link = Link::Broken {
+                        reason: problem.reason(),
+                        since: Timestamp::now(),
+                    };
                     self.connect(&key, authorization, link);
                 }
                 View::Problem(problem)
             }
         };
         self.count_clusters();
-        let status = status_of(&view, &previous, authorization.metadata.generation, Timestamp::now());
+        let status = status_of(
+            &view,
+            &previous,
+            authorization.metadata.generation,
+            Timestamp::now(),
+        );
         self.write(&key, &previous, status).await?;
         Ok(Action::requeue(USAGE_REFRESH))
     }
@@ -116,15 +130,16 @@ impl Authorizations {
         }
         if spec.suspend {
             self.secrets.release(key);
-            let suspended = previous
-                .conditions
-                .iter()
-                .find(|condition| condition.r#type == condition_type::SYNCED && condition.reason == decide::SUSPENDED);
+            let suspended = previous.conditions.iter().find(|condition| {
+                condition.r#type == condition_type::SYNCED && condition.reason == decide::SUSPENDED
+            });
             let since = suspended.map_or_else(Timestamp::now, |condition| condition.last_transition_time);
             return Ok(Link::Suspended { since });
         }
         let (access, fingerprint) = match (&spec.cluster.in_cluster, &spec.cluster.kubeconfig_secret_ref) {
-            (Some(_), None) if key.namespace != settings.namespace => return Err(Problem::InClusterNotPermitted),
+            (Some(_), None) if key.namespace != settings.namespace => {
+                return Err(Problem::InClusterNotPermitted);
+            }
             (Some(_), None) => {
                 self.secrets.release(key);
                 (Access::OwnCluster(self.world.client.clone()), [0; 32])
@@ -136,15 +151,20 @@ impl Authorizations {
                     SecretState::Forbidden => return Err(Problem::SecretForbidden(reference.name.clone())),
                     SecretState::Unknown => return Err(Problem::SecretUnknown(reference.name.clone())),
                 };
-                let (kubeconfig, fingerprint) = match (data.get(&reference.key), data.get("server"), data.get("config")) {
-                    (Some(bytes), _, _) => (Kubeconfig::from_kubeconfig(bytes), fingerprint(&[bytes])),
-                    // Argo CD writes no kubeconfig but its parts.
-                    (None, Some(server), Some(config)) => {
-                        (Kubeconfig::from_argocd(server, config), fingerprint(&[server, config]))
-                    }
-                    _ => return Err(Problem::KeyMissing(reference.name.clone(), reference.key.clone())),
-                };
-                (Access::Kubeconfig(Box::new(kubeconfig.map_err(Problem::Kubeconfig)?)), fingerprint)
+                let (kubeconfig, fingerprint) =
+                    match (data.get(&reference.key), data.get("server"), data.get("config")) {
+                        (Some(bytes), _, _) => (Kubeconfig::from_kubeconfig(bytes), fingerprint(&[bytes])),
+                        // Argo CD writes no kubeconfig but its parts.
+                        (None, Some(server), Some(config)) => (
+                            Kubeconfig::from_argocd(server, config),
+                            fingerprint(&[server, config]),
+                        ),
+                        _ => return Err(Problem::KeyMissing(reference.name.clone(), reference.key.clone())),
+                    };
+                (
+                    Access::Kubeconfig(Box::new(kubeconfig.map_err(Problem::Kubeconfig)?)),
+                    fingerprint,
+                )
             }
             _ => return Err(Problem::ClusterNotChosen),
         };
@@ -175,9 +195,16 @@ impl Authorizations {
         let known = self.world.clusters.get(key);
         let link = match (link, known.as_ref().map(|cluster| &cluster.link)) {
             // The same state as before keeps its time.
-            (Link::Broken { reason, .. }, Some(Link::Broken { reason: before, since })) if reason == *before => {
-                Link::Broken { reason, since: *since }
-            }
+            (
+                Link::Broken { reason, .. },
+                Some(Link::Broken {
+                    reason: before,
+                    since,
+                }),
+            ) if reason == *before => Link::Broken {
+                reason,
+                since: *since,
+            },
             (link, _) => link,
         };
         let next = AuthorizedCluster {
@@ -190,8 +217,8 @@ impl Authorizations {
             link,
         };
         let view = match &next.link {
-            Link::Suspended { .. } => View::Suspended,
-            Link::Broken { .. } => View::Suspended,
+            // Who found the link broken says why.
+            Link::Suspended { .. } | Link::Broken { .. } => View::Suspended,
             Link::Session(session) => View::Connected {
                 state: session.state(),
                 usage: session.inventory().read().usage(),
@@ -205,7 +232,10 @@ impl Authorizations {
     }
 
     fn disconnect(&self, key: &ObjectKey) {
-        self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.fingerprints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
         if self.world.clusters.remove(key).is_some() {
             self.world.interests.touch_all();
         }
@@ -218,7 +248,9 @@ impl Authorizations {
             .iter()
             .filter(|cluster| matches!(&cluster.link, Link::Session(session) if session.state().is_synced()));
         let metrics = &self.world.metrics;
-        metrics.clusters_synced.set(i64::try_from(synced.count()).unwrap_or(i64::MAX));
+        metrics
+            .clusters_synced
+            .set(i64::try_from(synced.count()).unwrap_or(i64::MAX));
         metrics.clusters.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
     }
 
@@ -231,7 +263,10 @@ impl Authorizations {
         if status == *previous {
             return Ok(());
         }
-        let only_usage = ClusterAuthorizationStatus { usage: previous.usage.clone(), ..status.clone() } == *previous;
+        let only_usage = ClusterAuthorizationStatus {
+            usage: previous.usage.clone(),
+            ..status.clone()
+        } == *previous;
         let now = Instant::now();
         let recently = self
             .written
@@ -243,11 +278,16 @@ impl Authorizations {
             return Ok(());
         }
         status::write::<ClusterAuthorization, _>(&self.world.client, key, &status).await?;
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), now);
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.clone(), now);
         self.world
             .metrics
             .status_writes
-            .get_or_create(&KindLabel { kind: "ClusterAuthorization" })
+            .get_or_create(&KindLabel {
+                kind: "ClusterAuthorization",
+            })
             .inc();
         Ok(())
     }
@@ -277,6 +317,7 @@ impl SessionEvents for ClusterEvents {
     }
 
     fn repositories_changed(&self, repositories: &[Arc<RepositoryName>]) {
-        self.interests.touch_repositories(repositories.iter().map(AsRef::as_ref));
+        self.interests
+            .touch_repositories(repositories.iter().map(AsRef::as_ref));
     }
 }

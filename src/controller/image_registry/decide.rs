@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::{
     crd::{
-        BearerSecretRef, CategoryCoverage, Conditions, CoverageGap, EventCounts, EventSource, ForwardedAddress,
-        ImageRegistry, ImageRegistryStatus, RegistryNetwork, SourceFormat, SourceStatus,
+        BearerSecretRef, CategoryCoverage, Conditions, CoverageGap, EventCounts, EventSource,
+        ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, SourceFormat, SourceStatus,
         condition_type::{READY, RECEIVING, RECONCILING, STALLED},
         parse_duration,
     },
@@ -29,7 +29,9 @@ const LISTED_GAPS: usize = 10;
 /// Why a registry is not accepted.
 #[derive(Debug, Error)]
 pub enum Problem {
-    #[error("allowedReports reaches beyond this namespace, which only the namespaces that the operator's configuration names as granting may do: use from: Same, or ask for this namespace to be added")]
+    #[error(
+        "allowedReports reaches beyond this namespace, which only the namespaces that the operator's configuration names as granting may do: use from: Same, or ask for this namespace to be added"
+    )]
     GrantNotPermitted,
     #[error("{0} is not a host: write it as image references do, without scheme and path")]
     Host(String),
@@ -41,7 +43,9 @@ pub enum Problem {
     BearerMissing,
     #[error("there is no Secret {0} in this namespace: create it with a token of at least 16 bytes")]
     SecretMissing(String),
-    #[error("the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [get, list, watch], and a RoleBinding of it to the operator's service account")]
+    #[error(
+        "the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [get, list, watch], and a RoleBinding of it to the operator's service account"
+    )]
     SecretForbidden(String),
     #[error("the API server has not said yet what is in the Secret {0}; trying again")]
     SecretUnknown(String),
@@ -129,7 +133,9 @@ pub fn format(format: SourceFormat) -> Format {
 
 pub fn secret_of(source: &EventSource) -> Result<&BearerSecretRef, Problem> {
     let bearer = source.webhook.authentication.bearer.as_ref();
-    bearer.map(|bearer| &bearer.secret_ref).ok_or(Problem::BearerMissing)
+    bearer
+        .map(|bearer| &bearer.secret_ref)
+        .ok_or(Problem::BearerMissing)
 }
 
 /// The tokens that are accepted.
@@ -177,7 +183,11 @@ pub fn status_of(
     match outcome {
         Err(problem) => {
             let (reason, message) = (problem.reason(), problem.to_string());
-            let kind = if matches!(problem, Problem::SecretUnknown(_)) { RECONCILING } else { STALLED };
+            let kind = if matches!(problem, Problem::SecretUnknown(_)) {
+                RECONCILING
+            } else {
+                STALLED
+            };
             let conditions = conditions
                 .set(READY, false, reason, message.clone())
                 .set(kind, true, reason, message)
@@ -189,12 +199,22 @@ pub fn status_of(
                 conditions.set(READY, true, "Accepted", "accepted; the webhook listens")
             } else {
                 let names: Vec<String> = received.rivals.iter().map(ToString::to_string).collect();
-                let message = format!("a host is also claimed by {}: neither serves where both could", names.join(", "));
-                conditions
-                    .set(READY, false, "HostConflict", message.clone())
-                    .set(STALLED, true, "HostConflict", message)
+                let message = format!(
+                    "a host is also claimed by {}: neither serves where both could",
+                    names.join(", ")
+                );
+                conditions.set(READY, false, "HostConflict", message.clone()).set(
+                    STALLED,
+                    true,
+                    "HostConflict",
+                    message,
+                )
             };
-            let last = received.sources.iter().filter_map(|source| source.last_event).max();
+            let last = received
+                .sources
+                .iter()
+                .filter_map(|source| source.last_event)
+                .max();
             let conditions = match last {
                 Some(_) => conditions.set(RECEIVING, true, "EventsReceived", "events have been received"),
                 None => conditions.set(

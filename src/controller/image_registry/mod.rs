@@ -32,7 +32,7 @@ use super::{
 };
 
 /// How often the numbers in a status are brought up to date.
-const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_mins(1);
 
 /// Runs until cancelled.
 pub async fn run(world: Arc<World>) {
@@ -61,13 +61,19 @@ struct ImageRegistries {
 }
 
 impl Reconcile<ImageRegistry> for ImageRegistries {
-    fn reconcile(self: Arc<Self>, registry: Arc<ImageRegistry>) -> BoxFuture<'static, Result<Action, WriteError>> {
+    fn reconcile(
+        self: Arc<Self>,
+        registry: Arc<ImageRegistry>,
+    ) -> BoxFuture<'static, Result<Action, WriteError>> {
         async move { self.reconcile_registry(&registry).await }.boxed()
     }
 
     fn gone(&self, key: &ObjectKey) {
         self.secrets.release(key);
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
         self.withdraw(key);
     }
 }
@@ -89,7 +95,12 @@ impl ImageRegistries {
     }
 
     /// Opens the webhooks, lets reports use the registry, and reads what has come so far.
-    async fn open(&self, key: &ObjectKey, object: &ImageRegistry, accepted: Accepted) -> Result<Received, Problem> {
+    async fn open(
+        &self,
+        key: &ObjectKey,
+        object: &ImageRegistry,
+        accepted: Accepted,
+    ) -> Result<Received, Problem> {
         let Accepted {
             hosts,
             network,
@@ -134,7 +145,12 @@ impl ImageRegistries {
         }
         self.close_others(key, &paths);
         let rivals = self.world.registries.rivals(&registry);
-        let is_news = !self.world.registries.all().iter().any(|known| known.is_same(&registry));
+        let is_news = !self
+            .world
+            .registries
+            .all()
+            .iter()
+            .any(|known| known.is_same(&registry));
         if is_news {
             info!(registry = %key, "accepted");
             self.world.registries.insert(registry);
@@ -142,10 +158,15 @@ impl ImageRegistries {
             self.world.touched_registries.touch(rivals.clone());
             self.count();
         }
-        let sources = self.world.events.sources(store_key).await.unwrap_or_else(|error| {
-            warn!(registry = %key, %error, "failed to read what has been received");
-            Vec::new()
-        });
+        let sources = self
+            .world
+            .events
+            .sources(store_key)
+            .await
+            .unwrap_or_else(|error| {
+                warn!(registry = %key, %error, "failed to read what has been received");
+                Vec::new()
+            });
         Ok(Received {
             sources,
             rejected: paths.iter().map(|path| self.world.directory.rejected(path)).sum(),
@@ -162,20 +183,29 @@ impl ImageRegistries {
     }
 
     fn withdraw(&self, key: &ObjectKey) {
-        let paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let paths = self
+            .paths
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
         for path in paths.unwrap_or_default() {
             self.world.directory.remove(&path);
         }
         if let Some(registry) = self.world.registries.remove(key) {
             self.world.interests.touch_all();
-            self.world.touched_registries.touch(self.world.registries.rivals(&registry));
+            self.world
+                .touched_registries
+                .touch(self.world.registries.rivals(&registry));
         }
         self.count();
     }
 
     fn count(&self) {
         let all = self.world.registries.all().len();
-        self.world.metrics.registries.set(i64::try_from(all).unwrap_or(i64::MAX));
+        self.world
+            .metrics
+            .registries
+            .set(i64::try_from(all).unwrap_or(i64::MAX));
     }
 
     async fn write(
@@ -199,11 +229,16 @@ impl ImageRegistries {
             return Ok(());
         }
         status::write::<ImageRegistry, _>(&self.world.client, key, &status).await?;
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), now);
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.clone(), now);
         self.world
             .metrics
             .status_writes
-            .get_or_create(&KindLabel { kind: "ImageRegistry" })
+            .get_or_create(&KindLabel {
+                kind: "ImageRegistry",
+            })
             .inc();
         Ok(())
     }

@@ -63,9 +63,11 @@ pub async fn gather(
             Err(error) => return store_failed(error),
         },
     };
-    let selection = world
-        .clusters
-        .select(report.spec.clusters.selector.as_ref(), &key.namespace, labels.as_ref());
+    let selection = world.clusters.select(
+        report.spec.clusters.selector.as_ref(),
+        &key.namespace,
+        labels.as_ref(),
+    );
     let digests = digests(question, &registry);
     let inventory_question = InventoryQuestion {
         repositories: &repositories,
@@ -88,11 +90,19 @@ pub async fn gather(
             Err(error) => return store_failed(error),
         }
     }
-    let serving: BTreeSet<&str> = selection.clusters.iter().map(|cluster| cluster.uid.as_str()).collect();
+    let serving: BTreeSet<&str> = selection
+        .clusters
+        .iter()
+        .map(|cluster| cluster.uid.as_str())
+        .collect();
     // A cluster that lost its label is withdrawn; one that the report itself left out is not.
     let asked_anew = previous.observed_generation != report.metadata.generation.unwrap_or_default();
-    let deselected: BTreeSet<&str> =
-        selection.deselected.iter().filter(|_| asked_anew).map(String::as_str).collect();
+    let deselected: BTreeSet<&str> = selection
+        .deselected
+        .iter()
+        .filter(|_| asked_anew)
+        .map(String::as_str)
+        .collect();
     let accepted: BTreeSet<&str> = accepted(report).into_iter().collect();
     let withdrawn = analysis::withdrawn(&previous.coverage, &serving, &deselected, &accepted, now);
     Gathered::Evidence(Evidence {
@@ -115,12 +125,17 @@ fn names(repository: &RepositoryName, lookup: &Lookup) -> Vec<RepositoryName> {
 fn digests(question: &Question, registry: &RegistryEvidence) -> Vec<Digest> {
     match (&question.subject, registry) {
         (Subject::Digest(digest), _) => vec![digest.clone()],
-        (Subject::Tag(tag), RegistryEvidence::Events(events)) => {
-            TagHistory::new(&events.pointers).current(tag).cloned().into_iter().collect()
-        }
+        (Subject::Tag(tag), RegistryEvidence::Events(events)) => TagHistory::new(&events.pointers)
+            .current(tag)
+            .cloned()
+            .into_iter()
+            .collect(),
         (Subject::Repository, RegistryEvidence::Events(events)) => {
-            let digests: std::collections::HashSet<_> =
-                events.pointers.iter().filter_map(|pointer| pointer.digest.clone()).collect();
+            let digests: std::collections::HashSet<_> = events
+                .pointers
+                .iter()
+                .filter_map(|pointer| pointer.digest.clone())
+                .collect();
             digests.into_iter().collect()
         }
         (_, RegistryEvidence::None | RegistryEvidence::Conflict(_)) => Vec::new(),
@@ -136,7 +151,9 @@ async fn events(
     let store = &world.events;
     let repository = question.repository.path.clone();
     let sources = store.sources(registry.store_key()).await?;
-    let pointers = store.tag_pointers(registry.store_key(), repository.clone()).await?;
+    let pointers = store
+        .tag_pointers(registry.store_key(), repository.clone())
+        .await?;
     let tags = match question.subject {
         Subject::Repository => store.tags(registry.store_key(), repository.clone()).await?,
         Subject::Tag(_) | Subject::Digest(_) => Vec::new(),
@@ -154,7 +171,13 @@ async fn events(
         clauses,
     };
     let tally = store.tally(query(Vec::new(), clauses.clone())).await?;
-    let lines = newest(world, registry, question, query(question.filter.listed(), clauses)).await?;
+    let lines = newest(
+        world,
+        registry,
+        question,
+        query(question.filter.listed(), clauses),
+    )
+    .await?;
     Ok(EventEvidence {
         registry: registry.key.to_string(),
         retention: registry.retention,
@@ -209,10 +232,10 @@ async fn newest(
             time: last.event.time,
             id: last.event.id.clone(),
         });
-        lines.extend(
-            page.into_iter()
-                .filter(|line| filter.lets_through(registry.network.client(line.event.address).network_type)),
-        );
+        lines
+            .extend(page.into_iter().filter(|line| {
+                filter.lets_through(registry.network.client(line.event.address).network_type)
+            }));
         if is_last || lines.len() >= filter.limit {
             break;
         }

@@ -33,7 +33,7 @@ use super::{
 
 /// The longest a report goes without a look, should a change ever be missed. Nothing is written then unless the
 /// answer differs.
-const SAFETY_NET: Duration = Duration::from_secs(600);
+const SAFETY_NET: Duration = Duration::from_mins(10);
 /// How soon a report is tried again when the event store does not answer.
 const STORE_RETRY: Duration = Duration::from_secs(5);
 
@@ -53,13 +53,19 @@ struct Reports {
 }
 
 impl Reconcile<ImageUsageReport> for Reports {
-    fn reconcile(self: Arc<Self>, report: Arc<ImageUsageReport>) -> BoxFuture<'static, Result<Action, WriteError>> {
+    fn reconcile(
+        self: Arc<Self>,
+        report: Arc<ImageUsageReport>,
+    ) -> BoxFuture<'static, Result<Action, WriteError>> {
         async move { self.reconcile_report(&report).await }.boxed()
     }
 
     fn gone(&self, key: &ObjectKey) {
         self.world.interests.forget(key);
-        self.paces.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.paces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
     }
 }
 
@@ -74,7 +80,10 @@ impl Reports {
             Err(invalid) => {
                 self.world.interests.register(&key, Vec::new());
                 let status = refused(&invalid, &previous, generation, now);
-                return self.write(&key, &previous, status).await.map(|next| at_most(next, None));
+                return self
+                    .write(&key, &previous, status)
+                    .await
+                    .map(|next| at_most(next, None));
             }
         };
         let started = Instant::now();
@@ -83,7 +92,10 @@ impl Reports {
             Gathered::Evidence(evidence) => {
                 let mut status = analysis::report(&question, &evidence, &previous, generation, now);
                 analysis::fit(&mut status, STATUS_BYTES);
-                self.world.metrics.report_seconds.observe(started.elapsed().as_secs_f64());
+                self.world
+                    .metrics
+                    .report_seconds
+                    .observe(started.elapsed().as_secs_f64());
                 status
             }
             Gathered::Waiting(cluster) => {
@@ -143,10 +155,15 @@ impl Reports {
         self.world
             .metrics
             .status_writes
-            .get_or_create(&KindLabel { kind: "ImageUsageReport" })
+            .get_or_create(&KindLabel {
+                kind: "ImageUsageReport",
+            })
             .inc();
         if change == Change::Urgent {
-            let verdict = status.verdict.as_ref().map_or("", |verdict| verdict.value.as_str());
+            let verdict = status
+                .verdict
+                .as_ref()
+                .map_or("", |verdict| verdict.value.as_str());
             info!(report = %key, verdict, bytes, "answered");
         }
         self.paces
@@ -173,8 +190,18 @@ fn refused(
     now: Timestamp,
 ) -> ImageUsageReportStatus {
     let conditions: Vec<Condition> = Conditions::new(&previous.conditions, Some(generation), now)
-        .set(condition_type::READY, false, invalid.reason(), invalid.to_string())
-        .set(condition_type::STALLED, true, invalid.reason(), invalid.to_string())
+        .set(
+            condition_type::READY,
+            false,
+            invalid.reason(),
+            invalid.to_string(),
+        )
+        .set(
+            condition_type::STALLED,
+            true,
+            invalid.reason(),
+            invalid.to_string(),
+        )
         .build();
     ImageUsageReportStatus {
         observed_generation: generation,

@@ -11,7 +11,7 @@ use crate::crd::{Condition, ConditionStatus, ImageUsageReportStatus, Summary};
 /// Between two writes of a small report.
 const ORDINARY: Duration = Duration::from_secs(5);
 /// Between two writes when only numbers changed.
-const COUNTERS: Duration = Duration::from_secs(60);
+const COUNTERS: Duration = Duration::from_mins(1);
 /// A report twice as large as this waits twice as long, and so on.
 const SMALL: usize = 16 * 1024;
 /// Bytes a second for all reports together.
@@ -34,11 +34,18 @@ impl Change {
         if previous == next {
             return Self::None;
         }
-        let verdict = |status: &ImageUsageReportStatus| status.verdict.as_ref().map(|verdict| verdict.value.clone());
+        let verdict =
+            |status: &ImageUsageReportStatus| status.verdict.as_ref().map(|verdict| verdict.value.clone());
         let states = |conditions: &[Condition]| -> Vec<(String, ConditionStatus, String)> {
             conditions
                 .iter()
-                .map(|condition| (condition.r#type.clone(), condition.status, condition.reason.clone()))
+                .map(|condition| {
+                    (
+                        condition.r#type.clone(),
+                        condition.status,
+                        condition.reason.clone(),
+                    )
+                })
                 .collect()
         };
         if previous.observed_generation != next.observed_generation
@@ -141,7 +148,9 @@ impl WriteBudget {
         bucket.at = now;
         let wanted = ratio(bytes, 1);
         if bucket.available < wanted && change != Change::Urgent {
-            return Err(Duration::from_secs_f64((wanted - bucket.available) / BYTES_PER_SECOND));
+            return Err(Duration::from_secs_f64(
+                (wanted - bucket.available) / BYTES_PER_SECOND,
+            ));
         }
         bucket.available -= wanted;
         Ok(())
@@ -155,8 +164,16 @@ mod tests {
 
     fn status(verdict: &str, pulls: i64, deployments: i64) -> ImageUsageReportStatus {
         ImageUsageReportStatus {
-            verdict: Some(Verdict { value: verdict.into(), reasons: Vec::new(), observed_since: None }),
-            summary: Some(Summary { pulls: Some(pulls), pods: deployments, ..Summary::default() }),
+            verdict: Some(Verdict {
+                value: verdict.into(),
+                reasons: Vec::new(),
+                observed_since: None,
+            }),
+            summary: Some(Summary {
+                pulls: Some(pulls),
+                pods: deployments,
+                ..Summary::default()
+            }),
             ..ImageUsageReportStatus::default()
         }
     }
@@ -190,6 +207,9 @@ mod tests {
         assert_eq!(budget.take(large, Change::Ordinary, start), Ok(()));
         assert!(budget.take(1024, Change::Ordinary, start).is_err());
         assert_eq!(budget.take(1024, Change::Urgent, start), Ok(()));
-        assert_eq!(budget.take(1024, Change::Ordinary, start + Duration::from_secs(1)), Ok(()));
+        assert_eq!(
+            budget.take(1024, Change::Ordinary, start + Duration::from_secs(1)),
+            Ok(())
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -90,7 +91,10 @@ pub(crate) fn api_server(
     } else {
         network.service_address(1)
     };
-    let mut program = Program::new("kube-apiserver", access.programs.path("kube-apiserver")).args([
+    let mut program = Program::new("kube-apiserver", access.programs.path("kube-apiserver"));
+    // Asked to end, it waits a minute for the watches of the others to go away.
+    program.patience = Duration::from_secs(1);
+    let mut program = program.args([
         format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
         format!("--bind-address={}", network.inner),
         format!("--advertise-address={advertised}"),

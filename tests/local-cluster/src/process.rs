@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use crate::namespace::Namespace;
 use crate::wait::wait_until;
 
-/// How long a program may take to end by itself before it is killed.
+/// How long a program may take to end, unless it says otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to run.
@@ -28,6 +28,8 @@ pub struct Program {
     pub args: Vec<String>,
     /// Variables beside those inherited.
     pub env: Vec<(String, String)>,
+    /// How long it may take to end by itself before it is killed.
+    pub patience: Duration,
 }
 
 impl Program {
@@ -37,6 +39,7 @@ impl Program {
             path,
             args: Vec::new(),
             env: Vec::new(),
+            patience: PATIENCE,
         }
     }
 
@@ -143,7 +146,10 @@ impl Processes {
             return Ok(());
         };
         self.signal(name, signal).await;
-        if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {
+        if tokio::time::timeout(entry.program.patience, child.wait())
+            .await
+            .is_err()
+        {
             self.signal(name, "KILL").await;
             child.wait().await?;
         }

@@ -21,7 +21,12 @@ pub fn example(name: &str) -> PathBuf {
 
 /// The operator's static binary, as `make operator` builds it: `OPERATOR_BINARY` names it.
 pub fn operator_binary() -> Result<PathBuf> {
-    let path = std::env::var_os("OPERATOR_BINARY").map(PathBuf::from).unwrap_or_default();
-    ensure!(path.is_file(), "OPERATOR_BINARY does not name the operator's static binary: run this with make");
+    let path = std::env::var_os("OPERATOR_BINARY")
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    ensure!(
+        path.is_file(),
+        "OPERATOR_BINARY does not name the operator's static binary: run this with make"
+    );
     Ok(path)
 }

@@ -3,6 +3,7 @@
 //! test checks it.
 
 mod files;
+pub mod operator;
 mod report;
 mod steps;
 

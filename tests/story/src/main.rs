@@ -35,8 +35,18 @@ async fn demo() -> Result<()> {
     step("telling it of the registry; pushing test-repository:v1");
     Story::apply_example(home, "image-registry.yaml").await?;
     wait_until(SOON, "the registry to be accepted", async || {
-        let registry = home.get_json(&["imageregistries", "registry-example-com", "--namespace", NAMESPACE]).await?;
-        ensure!(registry["status"]["sources"][0]["path"].is_string(), "no path yet");
+        let registry = home
+            .get_json(&[
+                "imageregistries",
+                "registry-example-com",
+                "--namespace",
+                NAMESPACE,
+            ])
+            .await?;
+        ensure!(
+            registry["status"]["sources"][0]["path"].is_string(),
+            "no path yet"
+        );
         Ok(())
     })
     .await?;
@@ -46,7 +56,9 @@ async fn demo() -> Result<()> {
     step("authorising a second cluster by a kubeconfig Secret; it runs the image too");
     story.deploy_in_second(&v1, 2).await?;
     story.authorise_second().await?;
-    step(format!("a client on the internet, {CLIENT_ADDRESS}, pulls v1; somebody checks v1 without pulling"));
+    step(format!(
+        "a client on the internet, {CLIENT_ADDRESS}, pulls v1; somebody checks v1 without pulling"
+    ));
     story.pull_from_the_internet().await?;
     story.check().await?;
     step("pushing v2 and deleting its tag");
@@ -58,15 +70,36 @@ async fn demo() -> Result<()> {
         let tag = report(home, "test-repository-v1").await?;
         let repository = report(home, "test-repository").await?;
         ensure!(tag.number("pods") == Some(5), "pods: {:?}", tag.number("pods"));
-        ensure!(tag.number("publicPulls") == Some(1), "public pulls: {:?}", tag.number("publicPulls"));
-        ensure!(repository.number("deletes") == Some(1), "deletes: {:?}", repository.number("deletes"));
+        ensure!(
+            tag.number("publicPulls") == Some(1),
+            "public pulls: {:?}",
+            tag.number("publicPulls")
+        );
+        ensure!(
+            repository.number("deletes") == Some(1),
+            "deletes: {:?}",
+            repository.number("deletes")
+        );
         Ok(())
     })
     .await?;
 
     show(&story, &["get", "imageusagereports", "--namespace", NAMESPACE]).await?;
-    show(&story, &["get", "imageusagereports", "--namespace", NAMESPACE, "-o", "wide"]).await?;
-    show(&story, &["get", "clusterauthorizations,imageregistries", "--namespace", NAMESPACE]).await?;
+    show(
+        &story,
+        &["get", "imageusagereports", "--namespace", NAMESPACE, "-o", "wide"],
+    )
+    .await?;
+    show(
+        &story,
+        &[
+            "get",
+            "clusterauthorizations,imageregistries",
+            "--namespace",
+            NAMESPACE,
+        ],
+    )
+    .await?;
     show_status(&story, "test-repository-v1").await?;
     show_status(&story, "test-repository").await?;
 
@@ -75,11 +108,17 @@ async fn demo() -> Result<()> {
     story.withdraw_second().await?;
     wait_until(SOON, "its deployments to leave the report", async || {
         let tag = report(home, "test-repository-v1").await?;
-        ensure!(tag.deployments_in("second-cluster").is_empty(), "they are still there");
+        ensure!(
+            tag.deployments_in("second-cluster").is_empty(),
+            "they are still there"
+        );
         Ok(())
     })
     .await?;
-    step(format!("its deployments left the report after {:.1} s, and coverage says so:", withdrawn.elapsed().as_secs_f64()));
+    step(format!(
+        "its deployments left the report after {:.1} s, and coverage says so:",
+        withdrawn.elapsed().as_secs_f64()
+    ));
     show(
         &story,
         &[
@@ -111,7 +150,13 @@ fn step(what: impl Display) {
 }
 
 async fn show(story: &Story, args: &[&str]) -> Result<()> {
-    let shown = args.iter().map(|word| if word.contains(['{', ' ']) { format!("'{word}'") } else { (*word).to_owned() });
+    let shown = args.iter().map(|word| {
+        if word.contains(['{', ' ']) {
+            format!("'{word}'")
+        } else {
+            (*word).to_owned()
+        }
+    });
     println!("\n$ kubectl {}", shown.collect::<Vec<_>>().join(" "));
     println!("{}", story.home.kubectl(args).await?.trim_end());
     Ok(())
@@ -120,7 +165,15 @@ async fn show(story: &Story, args: &[&str]) -> Result<()> {
 /// The status of a report as YAML, without the rest of the object.
 async fn show_status(story: &Story, name: &str) -> Result<()> {
     println!("\n$ kubectl get imageusagereport {name} --namespace {NAMESPACE} -o yaml");
-    let args = ["get", "imageusagereport", name, "--namespace", NAMESPACE, "-o", "yaml"];
+    let args = [
+        "get",
+        "imageusagereport",
+        name,
+        "--namespace",
+        NAMESPACE,
+        "-o",
+        "yaml",
+    ];
     let object = story.home.kubectl(&args).await?;
     let status = object.lines().skip_while(|line| !line.starts_with("status:"));
     status.for_each(|line| println!("{line}"));

@@ -10,7 +10,9 @@ pub struct Report(pub Value);
 
 /// Reads a report of the operator's namespace.
 pub async fn report(home: &Access, name: &str) -> Result<Report> {
-    let mut object = home.get_json(&["imageusagereports", name, "--namespace", NAMESPACE]).await?;
+    let mut object = home
+        .get_json(&["imageusagereports", name, "--namespace", NAMESPACE])
+        .await?;
     let status = object.get_mut("status").context("no status yet")?.take();
     Ok(Report(status))
 }
@@ -31,7 +33,10 @@ impl Report {
     #[must_use]
     pub fn condition(&self, kind: &str) -> (&str, &str) {
         let conditions = self.0["conditions"].as_array();
-        let condition = conditions.into_iter().flatten().find(|condition| condition["type"] == kind);
+        let condition = conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| condition["type"] == kind);
         condition.map_or(("", ""), |condition| {
             (
                 condition["status"].as_str().unwrap_or_default(),
@@ -49,12 +54,18 @@ impl Report {
     /// Events of a category.
     #[must_use]
     pub fn events(&self, category: &str) -> Vec<&Value> {
-        self.list("events").iter().filter(|event| event["category"] == category).collect()
+        self.list("events")
+            .iter()
+            .filter(|event| event["category"] == category)
+            .collect()
     }
 
     /// Deployments in a cluster.
     #[must_use]
     pub fn deployments_in(&self, cluster: &str) -> Vec<&Value> {
-        self.list("deployments").iter().filter(|row| row["cluster"]["name"] == cluster).collect()
+        self.list("deployments")
+            .iter()
+            .filter(|row| row["cluster"]["name"] == cluster)
+            .collect()
     }
 }

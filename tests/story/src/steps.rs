@@ -36,14 +36,25 @@ pub struct Story {
 /// Makes the operator's image from its static binary, as the Dockerfile does, and pushes it to the registry that
 /// sends no notifications. Returns its repository.
 pub async fn push_operator_image(home: &Access, binary: &Path) -> Result<String> {
-    let host = home.system_registry_host().context("a cluster with a real node has a registry for the system")?;
+    let host = home
+        .system_registry_host()
+        .context("a cluster with a real node has a registry for the system")?;
     let image = Image::scratch()
         .copy("/usr/local/bin/image-usage-operator", binary, 0o755)
-        .copy("/etc/ssl/certs/ca-certificates.crt", Path::new("/etc/ssl/certs/ca-certificates.crt"), 0o644)
-        .file("/etc/passwd", "nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n", 0o644)
+        .copy(
+            "/etc/ssl/certs/ca-certificates.crt",
+            Path::new("/etc/ssl/certs/ca-certificates.crt"),
+            0o644,
+        )
+        .file(
+            "/etc/passwd",
+            "nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n",
+            0o644,
+        )
         .entrypoint(&["/usr/local/bin/image-usage-operator"])
         .user("65532:65532");
-    home.push_image_to(host, &image, OPERATOR_IMAGE, OPERATOR_TAG).await?;
+    home.push_image_to(host, &image, OPERATOR_IMAGE, OPERATOR_TAG)
+        .await?;
     Ok(format!("{host}/{OPERATOR_IMAGE}"))
 }
 
@@ -114,7 +125,8 @@ impl Story {
     /// Applies an example unchanged.
     pub async fn apply_example(cluster: &Access, name: &str) -> Result<String> {
         let path = example(name);
-        let documents = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+        let documents =
+            std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
         cluster.apply(&documents).await
     }
 
@@ -154,11 +166,15 @@ impl Story {
     pub async fn authorise_second(&self) -> Result<()> {
         Self::apply_example(&self.second, "remote-cluster.yaml").await?;
         let script = example("remote-kubeconfig.sh");
-        let kubeconfig = wait_until(Duration::from_secs(30), "the token of the service account", async || {
-            let mut command = self.second.command("sh");
-            command.arg(&script);
-            output(command, None).await
-        })
+        let kubeconfig = wait_until(
+            Duration::from_secs(30),
+            "the token of the service account",
+            async || {
+                let mut command = self.second.command("sh");
+                command.arg(&script);
+                output(command, None).await
+            },
+        )
         .await?;
         let secret = json!({
             "apiVersion": "v1",
@@ -174,7 +190,13 @@ impl Story {
     /// Withdraws the second cluster's authorisation.
     pub async fn withdraw_second(&self) -> Result<()> {
         self.home
-            .kubectl(&["delete", "clusterauthorization", SECOND_CLUSTER, "--namespace", NAMESPACE])
+            .kubectl(&[
+                "delete",
+                "clusterauthorization",
+                SECOND_CLUSTER,
+                "--namespace",
+                NAMESPACE,
+            ])
             .await?;
         Ok(())
     }
@@ -203,7 +225,12 @@ async fn running_pods(cluster: &Access, wanted: i64) -> Result<()> {
             let mut conditions = conditions.into_iter().flatten();
             conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
         };
-        let running = pods["items"].as_array().into_iter().flatten().filter(ready).count();
+        let running = pods["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(ready)
+            .count();
         ensure!(i64::try_from(running)? >= wanted, "{running} are ready");
         Ok(())
     })

@@ -43,6 +43,7 @@ const WORKLOADS: [(Kind, &str); 9] = [
 ];
 
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // a few hundred at a time
 enum Step {
     Apply(Object<'static>),
     /// An object may be unknown.
