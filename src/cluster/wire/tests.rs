@@ -429,8 +429,8 @@ fn sorted(mut event: Event<'_>) -> Event<'_> {
 }
 
 fn declared(event: &Event<'_>) -> Vec<(ContainerType, String, String)> {
-    let (Event::Applied(Object::Pod(Pod { containers, .. }))
-    | Event::Applied(Object::Workload(Workload { containers, .. }))) = event
+    let Event::Applied(Object::Pod(Pod { containers, .. }) | Object::Workload(Workload { containers, .. })) =
+        event
     else {
         panic!("{event:?}");
     };
