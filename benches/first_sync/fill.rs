@@ -72,10 +72,11 @@ impl Workload {
     async fn create(client: &Client, number: usize) -> Result<Self> {
         let namespace = format!("team-{:02}", number % NAMESPACES);
         let name = format!("service-{number:05}");
+        let image = number % IMAGES;
         let image = format!(
-            "registry.example.com/{namespace}/service-{:03}:v1.{}",
-            number % IMAGES,
-            number % 7
+            "registry.example.com/team-{:02}/service-{image:03}:v1.{}",
+            image % NAMESPACES,
+            image % 7
         );
         let spec = |hash: bool| {
             let mut labels = json!({"app.kubernetes.io/name": name});
@@ -197,6 +198,7 @@ fn pod_spec(number: usize, image: &str) -> Value {
             ]}},
         ],
         "tolerations": tolerations,
+        "serviceAccountName": "default",
     })
 }
 

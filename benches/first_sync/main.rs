@@ -11,6 +11,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
+mod decode;
 mod fill;
 mod once;
 mod process;
@@ -76,6 +77,8 @@ enum What {
     Raw,
     /// The streams into an inventory.
     Sync,
+    /// No stream: what decoding and applying the pods costs, from memory.
+    Decode,
 }
 
 impl Connection {
@@ -105,6 +108,7 @@ async fn main() -> Result<()> {
             let measured = match what {
                 What::Raw => once::raw(&client).await?,
                 What::Sync => once::sync(&client).await?,
+                What::Decode => return decode::decode(&client).await,
             };
             println!("{}", serde_json::to_string(&measured)?);
             Ok(())

@@ -76,12 +76,21 @@ pub(crate) async fn raw(client: &Client) -> Result<Measured> {
     clock.stop(pods, 0)
 }
 
-/// The head of a frame: its length, and the event's type, field 1.
-const HEAD: usize = 4 + 2 + 8;
-const BOOKMARK: &[u8] = b"\x0a\x08BOOKMARK";
-
 /// The objects before the bookmark that ends the initial list.
 async fn discard(client: Client, kind: Kind) -> Result<u64> {
+    let mut walker = Walker::default();
+    let mut body = initial_list(&client, kind).await?;
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data()
+            && walker.is_end(&data)
+        {
+            return Ok(walker.frames);
+        }
+    }
+    Err("the stream ended before the list".into())
+}
+
+pub(crate) async fn initial_list(client: &Client, kind: Kind) -> Result<Body> {
     let target = format!(
         "{}?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
         kind.path()
@@ -89,32 +98,43 @@ async fn discard(client: Client, kind: Kind) -> Result<u64> {
     let request = Request::get(target)
         .header(header::ACCEPT, "application/vnd.kubernetes.protobuf;stream=watch")
         .body(Body::empty())?;
-    let mut body = client.send(request).await?.into_body();
-    let (mut head, mut skip, mut frames) = (Vec::with_capacity(HEAD), 0, 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        let mut rest = &data[..];
+    Ok(client.send(request).await?.into_body())
+}
+
+/// The head of a frame: its length, and the event's type, field 1.
+const HEAD: usize = 4 + 2 + 8;
+const BOOKMARK: &[u8] = b"\x0a\x08BOOKMARK";
+
+/// Goes from frame to frame without holding any.
+#[derive(Default)]
+pub(crate) struct Walker {
+    head: Vec<u8>,
+    skip: usize,
+    frames: u64,
+}
+
+impl Walker {
+    /// Whether these bytes hold the head of a bookmark.
+    pub(crate) fn is_end(&mut self, mut rest: &[u8]) -> bool {
         while !rest.is_empty() {
-            if skip > 0 {
-                let skipped = skip.min(rest.len());
-                rest = &rest[skipped..];
-                skip -= skipped;
-                continue;
-            }
-            let taken = rest.len().min(HEAD - head.len());
-            head.extend_from_slice(&rest[..taken]);
+            let skipped = self.skip.min(rest.len());
+            rest = &rest[skipped..];
+            self.skip -= skipped;
+            let taken = rest.len().min(HEAD - self.head.len());
+            self.head.extend_from_slice(&rest[..taken]);
             rest = &rest[taken..];
-            if head.len() == HEAD {
-                if &head[4..] == BOOKMARK {
-                    return Ok(frames);
+            if self.head.len() == HEAD {
+                if &self.head[4..] == BOOKMARK {
+                    return true;
                 }
-                frames += 1;
-                skip = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize + 4 - HEAD;
-                head.clear();
+                let length = [self.head[0], self.head[1], self.head[2], self.head[3]];
+                self.skip = u32::from_be_bytes(length) as usize + 4 - HEAD;
+                self.frames += 1;
+                self.head.clear();
             }
         }
+        false
     }
-    Err("the stream ended before the list".into())
 }
 
 #[derive(Debug)]

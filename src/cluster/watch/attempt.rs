@@ -62,6 +62,7 @@ impl Context {
             plan,
             list: is_list.then(|| List::begin(self)),
             is_settled: false,
+            opened: Instant::now(),
             touched: if is_list {
                 Touched::silent()
             } else {
@@ -175,6 +176,7 @@ struct Reading<'a> {
     /// `None` once it is complete, or where only changes were asked for.
     list: Option<List>,
     is_settled: bool,
+    opened: Instant,
     touched: Touched,
 }
 
@@ -224,6 +226,7 @@ impl Reading<'_> {
             return list.took(bytes, &self.context.limits);
         }
         self.settle();
+        self.plan.heard(self.opened.elapsed());
         if self.touched.everything() {
             self.touched.take();
             self.context.sink.everything();

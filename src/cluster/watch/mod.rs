@@ -10,11 +10,7 @@ use std::{fmt, future::pending, sync::Arc};
 
 use kube::Client;
 use thiserror::Error;
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{Instant, sleep},
-};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -93,14 +89,13 @@ async fn watch_kind(context: Context, mut clients: watch::Receiver<Client>, canc
     let mut plan = Plan::new();
     loop {
         let client = clients.borrow_and_update().clone();
-        let begun = Instant::now();
         let ended = tokio::select! {
             biased;
             () = cancel.cancelled() => return,
             () = newer(&mut clients) => Ok(Closed::ForNewClient),
             ended = context.attempt(&client, &mut plan) => ended,
         };
-        let verdict = plan.ended(&ended, begun.elapsed(), random());
+        let verdict = plan.ended(&ended, random());
         if let Some(error) = verdict.trouble {
             tracing::debug!(
                 kind = context.kind.name(),

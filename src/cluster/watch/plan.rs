@@ -6,7 +6,8 @@ use crate::cluster::{
     wire::Format,
 };
 
-/// A stream of changes that lasted this long forgives the failures before it.
+/// A stream of changes that brings something this long after it was opened works, and
+/// forgives the failures before it.
 const HEALTHY: Duration = Duration::from_secs(5);
 /// Failures in a row that are borne in silence once a kind was complete: one is
 /// what a restart of a load balancer takes.
@@ -22,6 +23,8 @@ pub(super) struct Plan {
     is_paged: bool,
     format: Format,
     failures: u32,
+    /// The current stream works.
+    is_proven: bool,
 }
 
 /// How an attempt ended.
@@ -59,6 +62,7 @@ impl Plan {
             is_paged: false,
             format: Format::Protobuf,
             failures: 0,
+            is_proven: false,
         }
     }
 
@@ -82,16 +86,21 @@ impl Plan {
         known.push_str(version);
     }
 
-    /// Decides after an attempt that ended after `lasted`.
-    pub(super) fn ended(&mut self, ended: &Ended, lasted: Duration, random: u64) -> Verdict {
+    /// A stream of changes brought something, so long after it was opened.
+    pub(super) fn heard(&mut self, since_opened: Duration) {
+        self.is_proven |= since_opened >= HEALTHY;
+    }
+
+    /// Decides what follows an attempt.
+    pub(super) fn ended(&mut self, ended: &Ended, random: u64) -> Verdict {
         let fine = |wait| Verdict { wait, trouble: None };
-        let was_healthy = lasted >= HEALTHY && self.version.is_some();
-        if was_healthy {
+        let was_proven = std::mem::take(&mut self.is_proven);
+        if was_proven {
             self.failures = 0;
         }
         let error = match ended {
             Ok(Closed::Listed | Closed::ForNewClient) => return fine(Duration::ZERO),
-            Ok(Closed::ByServer) if was_healthy => return fine(short(random)),
+            Ok(Closed::ByServer) if was_proven => return fine(short(random)),
             // A server that ends a list, or every stream at once, is in no good order.
             Ok(Closed::ByServer) => StreamError::Broken,
             Err(error) => *error,
@@ -186,8 +195,6 @@ mod tests {
     use super::*;
     use crate::cluster::wire::Malformed;
 
-    const LONG: Duration = Duration::from_mins(1);
-    const SHORT: Duration = Duration::ZERO;
     const LIST: Next<'_> = Next::Stream(Ask::StreamedList);
 
     fn changes(since: &str) -> Next<'_> {
@@ -200,20 +207,27 @@ mod tests {
         plan
     }
 
+    /// A stream that works.
+    fn proven(version: &str) -> Plan {
+        let mut plan = live(version);
+        plan.heard(HEALTHY);
+        plan
+    }
+
     /// What is next after an error, starting from a complete list at version 7.
     fn after(error: StreamError) -> Plan {
-        let mut plan = live("7");
-        plan.ended(&Err(error), LONG, 1);
+        let mut plan = proven("7");
+        plan.ended(&Err(error), 1);
         plan
     }
 
     #[test]
     fn a_list_comes_first_and_then_changes_since_the_last_version() {
         assert_eq!(Plan::new().next(), LIST);
-        let mut plan = live("7");
+        let mut plan = proven("7");
         assert_eq!(plan.next(), changes("7"));
         plan.reached("8");
-        let verdict = plan.ended(&Ok(Closed::ByServer), LONG, 1);
+        let verdict = plan.ended(&Ok(Closed::ByServer), 1);
         assert_eq!(verdict.trouble, None);
         assert_eq!(plan.next(), changes("8"));
     }
@@ -241,16 +255,16 @@ mod tests {
     fn an_older_server_is_asked_for_pages_at_once() {
         for error in [StreamError::Rejected, StreamError::NoListEnd] {
             let mut plan = Plan::new();
-            let verdict = plan.ended(&Err(error), SHORT, 1);
+            let verdict = plan.ended(&Err(error), 1);
             assert_eq!((verdict.wait, verdict.trouble), (Duration::ZERO, None));
             assert_eq!(plan.next(), Next::Pages);
             // There is nothing simpler than pages.
-            let verdict = plan.ended(&Err(error), SHORT, 1);
+            let verdict = plan.ended(&Err(error), 1);
             assert_eq!(verdict.trouble, Some(error));
             plan.reached("7");
-            assert_eq!(plan.ended(&Ok(Closed::Listed), SHORT, 1).wait, Duration::ZERO);
+            assert_eq!(plan.ended(&Ok(Closed::Listed), 1).wait, Duration::ZERO);
             assert_eq!(plan.next(), changes("7"));
-            plan.ended(&Err(StreamError::Expired), LONG, 1);
+            plan.ended(&Err(StreamError::Expired), 1);
             assert_eq!(plan.next(), LIST);
         }
     }
@@ -258,31 +272,35 @@ mod tests {
     #[test]
     fn a_server_without_protobuf_is_asked_for_json_once() {
         let mut plan = Plan::new();
-        assert_eq!(
-            plan.ended(&Err(StreamError::NotAcceptable), SHORT, 1).trouble,
-            None
-        );
+        assert_eq!(plan.ended(&Err(StreamError::NotAcceptable), 1).trouble, None);
         assert_eq!(plan.format(), Format::Json);
-        let verdict = plan.ended(&Err(StreamError::NotAcceptable), SHORT, 1);
+        let verdict = plan.ended(&Err(StreamError::NotAcceptable), 1);
         assert_eq!(verdict.trouble, Some(StreamError::NotAcceptable));
     }
 
     #[test]
     fn one_failure_of_a_complete_kind_is_borne_in_silence() {
         let mut plan = live("7");
-        assert_eq!(plan.ended(&Err(StreamError::Broken), LONG, 1).trouble, None);
-        let again = plan.ended(&Err(StreamError::Unreachable), SHORT, 1);
+        assert_eq!(plan.ended(&Err(StreamError::Broken), 1).trouble, None);
+        let again = plan.ended(&Err(StreamError::Unreachable), 1);
         assert_eq!(again.trouble, Some(StreamError::Unreachable));
+        // An answer and then silence is no recovery.
+        plan.heard(Duration::from_secs(1));
+        assert_eq!(
+            plan.ended(&Err(StreamError::Silent), 1).trouble,
+            Some(StreamError::Silent)
+        );
         // Recovered for a while: the next is the first again.
-        assert_eq!(plan.ended(&Err(StreamError::Broken), LONG, 1).trouble, None);
+        plan.heard(HEALTHY);
+        assert_eq!(plan.ended(&Err(StreamError::Broken), 1).trouble, None);
     }
 
     #[test]
     fn nothing_is_borne_before_the_first_list_or_without_rights() {
         let mut plan = Plan::new();
-        let verdict = plan.ended(&Err(StreamError::Unreachable), SHORT, 1);
+        let verdict = plan.ended(&Err(StreamError::Unreachable), 1);
         assert_eq!(verdict.trouble, Some(StreamError::Unreachable));
-        let verdict = live("7").ended(&Err(StreamError::Forbidden), LONG, 1);
+        let verdict = live("7").ended(&Err(StreamError::Forbidden), 1);
         assert_eq!(verdict.trouble, Some(StreamError::Forbidden));
         assert!(verdict.wait >= Duration::from_secs(7));
     }
@@ -292,7 +310,7 @@ mod tests {
         let mut plan = live("7");
         let random = u64::MAX;
         let waits: Vec<_> = (0..12)
-            .map(|_| plan.ended(&Ok(Closed::ByServer), SHORT, random).wait)
+            .map(|_| plan.ended(&Ok(Closed::ByServer), random).wait)
             .collect();
         assert_eq!(plan.failures, 12);
         assert!(
@@ -300,7 +318,7 @@ mod tests {
             "{waits:?}"
         );
         assert_eq!(
-            plan.ended(&Ok(Closed::ByServer), SHORT, 1).trouble,
+            plan.ended(&Ok(Closed::ByServer), 1).trouble,
             Some(StreamError::Broken)
         );
     }
@@ -310,7 +328,7 @@ mod tests {
         let mut plan = live("7");
         for _ in 0..10 {
             plan.reached("7");
-            plan.ended(&Err(StreamError::Expired), SHORT, 1);
+            plan.ended(&Err(StreamError::Expired), 1);
         }
         assert_eq!(plan.failures, 10);
     }
@@ -320,14 +338,14 @@ mod tests {
         let throttled = StreamError::Throttled {
             retry_after: Some(Duration::from_secs(20)),
         };
-        let verdict = live("7").ended(&Err(throttled), LONG, 12345);
+        let verdict = live("7").ended(&Err(throttled), 12345);
         assert!(verdict.wait >= Duration::from_secs(20) && verdict.wait <= Duration::from_secs(21));
     }
 
     #[test]
     fn new_credentials_lose_nothing() {
         let mut plan = live("7");
-        let verdict = plan.ended(&Ok(Closed::ForNewClient), SHORT, 1);
+        let verdict = plan.ended(&Ok(Closed::ForNewClient), 1);
         assert_eq!((verdict.wait, verdict.trouble), (Duration::ZERO, None));
         assert_eq!(plan.next(), changes("7"));
     }

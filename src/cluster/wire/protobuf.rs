@@ -216,18 +216,14 @@ fn pod_spec<'a>(bytes: &'a [u8], containers: &mut Vec<Container<'a>>) -> Result<
     Ok(())
 }
 
-/// `Container` or `EphemeralContainerCommon` {name=1, image=2}.
+/// `Container` or `EphemeralContainerCommon` {name=1, image=2}. Both are looked for apart:
+/// they come first, and what follows, most of a pod, is not even skipped.
 fn container(kind: ContainerType, bytes: &[u8]) -> Result<Container<'_>, Malformed> {
-    let (mut name, mut image) = (text(&[]), text(&[]));
-    let mut fields = Fields::new(bytes);
-    while let Some(field) = fields.next()? {
-        match field {
-            (1, Bytes(bytes)) => name = text(bytes),
-            (2, Bytes(bytes)) => image = text(bytes),
-            _ => {}
-        }
-    }
-    Ok(Container { kind, name, image })
+    Ok(Container {
+        kind,
+        name: text(message(bytes, 1)?),
+        image: text(message(bytes, 2)?),
+    })
 }
 
 /// `Volume` {name=1, volumeSource=2 {image=30 {reference=1}}}.

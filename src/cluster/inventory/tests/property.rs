@@ -43,7 +43,7 @@ const WORKLOADS: [(Kind, &str); 9] = [
 ];
 
 #[derive(Debug, Clone)]
-#[allow(clippy::large_enum_variant)] // a few hundred at a time
+#[expect(clippy::large_enum_variant, reason = "a few in a test")]
 enum Step {
     Apply(Object<'static>),
     /// An object may be unknown.
