@@ -6,7 +6,7 @@ mod objects;
 use std::{
     fs::OpenOptions,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -238,6 +238,12 @@ impl Operator {
     /// All that it has logged, over all its starts.
     pub fn log(&self) -> Result<String> {
         std::fs::read_to_string(&self.log).with_context(|| format!("failed to read {}", self.log.display()))
+    }
+
+    /// Where it logs.
+    #[must_use]
+    pub fn log_path(&self) -> &Path {
+        &self.log
     }
 
     fn explained(&self, error: &anyhow::Error) -> anyhow::Error {

@@ -13,7 +13,10 @@ use local_cluster::{Access, Cluster, wait_until};
 use serde_json::{Value, json};
 use story::{
     NAMESPACE, TOKEN,
-    operator::{Operator, condition, create_namespace, create_secret, image_registry, in_cluster, kubeconfig_authorization},
+    operator::{
+        Operator, condition, create_namespace, create_secret, image_registry, in_cluster,
+        kubeconfig_authorization,
+    },
 };
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
@@ -65,17 +68,41 @@ async fn the_api_server_refuses_with_the_reason(home: &Access) -> Result<()> {
         ("no tag", image("r.example/team/app"), TAG),
         ("a port and no tag", image("r.example:5000/team/app"), TAG),
         ("an empty tag", image("r.example/team/app:"), TAG),
-        ("no image", json!({"image": ""}), "should be at least 1 chars long"),
-        ("a repository with a tag", json!({"repository": "r.example/team/app:v1"}), "without tag or digest"),
-        ("both", json!({"image": "r.example/a/b:v1", "repository": "r.example/a/b"}), ONE),
+        (
+            "no image",
+            json!({"image": ""}),
+            "should be at least 1 chars long",
+        ),
+        (
+            "a repository with a tag",
+            json!({"repository": "r.example/team/app:v1"}),
+            "without tag or digest",
+        ),
+        (
+            "both",
+            json!({"image": "r.example/a/b:v1", "repository": "r.example/a/b"}),
+            ONE,
+        ),
         ("neither", json!({}), ONE),
         ("31 days", range(json!({"last": "31d"})), DAYS),
         ("721 hours", range(json!({"last": "721h"})), DAYS),
         ("43201 minutes", range(json!({"last": "43201m"})), DAYS),
-        ("31 days between two times", range(json!({"start": "2026-01-01T00:00:00Z", "end": "2026-02-01T00:00:00Z"})), DAYS),
+        (
+            "31 days between two times",
+            range(json!({"start": "2026-01-01T00:00:00Z", "end": "2026-02-01T00:00:00Z"})),
+            DAYS,
+        ),
         ("no unit", range(json!({"last": "30"})), "should match"),
-        ("a start without an end", range(json!({"start": "2026-01-01T00:00:00Z"})), "start and end go together"),
-        ("an end without a start", range(json!({"end": "2026-01-01T00:00:00Z"})), "start and end go together"),
+        (
+            "a start without an end",
+            range(json!({"start": "2026-01-01T00:00:00Z"})),
+            "start and end go together",
+        ),
+        (
+            "an end without a start",
+            range(json!({"end": "2026-01-01T00:00:00Z"})),
+            "start and end go together",
+        ),
         (
             "a start after the end",
             range(json!({"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"})),
@@ -86,13 +113,31 @@ async fn the_api_server_refuses_with_the_reason(home: &Access) -> Result<()> {
             range(json!({"last": "1d", "start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"})),
             "set either last, or start and end",
         ),
-        ("limit 0", events(json!({"limit": 0})), "should be greater than or equal to 1"),
-        ("limit 201", events(json!({"limit": 201})), "should be less than or equal to 200"),
-        ("an unknown category", events(json!({"categories": ["Mount"]})), "supported values: \"Push\", \"Pull\", \"Delete\""),
-        ("a field that is not there", json!({"image": "r.example/a/b:v1", "imag": "x"}), "unknown field \"spec.imag\""),
+        (
+            "limit 0",
+            events(json!({"limit": 0})),
+            "should be greater than or equal to 1",
+        ),
+        (
+            "limit 201",
+            events(json!({"limit": 201})),
+            "should be less than or equal to 200",
+        ),
+        (
+            "an unknown category",
+            events(json!({"categories": ["Mount"]})),
+            "supported values: \"Push\", \"Pull\", \"Delete\"",
+        ),
+        (
+            "a field that is not there",
+            json!({"image": "r.example/a/b:v1", "imag": "x"}),
+            "unknown field \"spec.imag\"",
+        ),
     ] {
         let refused = home.apply(&report("refused", &spec)).await;
-        let Err(error) = refused else { panic!("{what} was accepted: {spec}") };
+        let Err(error) = refused else {
+            panic!("{what} was accepted: {spec}")
+        };
         let error = error.to_string();
         assert!(error.contains(message), "{what}: {error}");
     }
@@ -104,7 +149,16 @@ fn without_validation(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             if fields.get("type").is_some_and(Value::is_string) {
-                for rule in ["x-kubernetes-validations", "pattern", "minimum", "maximum", "minLength", "maxLength", "enum", "format"] {
+                for rule in [
+                    "x-kubernetes-validations",
+                    "pattern",
+                    "minimum",
+                    "maximum",
+                    "minLength",
+                    "maxLength",
+                    "enum",
+                    "format",
+                ] {
                     fields.remove(rule);
                 }
             }
@@ -119,43 +173,92 @@ async fn what_an_older_definition_lets_through_gets_a_condition_and_no_retry_sto
     home: &Access,
     operator: &Operator,
 ) -> Result<()> {
-    let mut definition = home.get_json(&["customresourcedefinition", "imageusagereports.imageusage.dev"]).await?;
+    let mut definition = home
+        .get_json(&["customresourcedefinition", "imageusagereports.imageusage.dev"])
+        .await?;
     without_validation(&mut definition["spec"]["versions"][0]["schema"]);
     let file = home.dir().join("older.json");
     fs::write(&file, definition.to_string())?;
-    home.kubectl(&["replace", "--filename", file.to_str().context("a path of text")?]).await?;
+    home.kubectl(&["replace", "--filename", file.to_str().context("a path of text")?])
+        .await?;
 
     let events = |events: Value| json!({"image": "r.example/team/app:v1", "events": events});
     let cases = [
         ("no-tag", json!({"image": "r.example/team/app"}), "TagMissing"),
-        ("capitals", json!({"image": "r.example/Team/app:v1"}), "InvalidReference"),
-        ("both", json!({"image": "r.example/a/b:v1", "repository": "r.example/a/b"}), "ImageOrRepository"),
+        (
+            "capitals",
+            json!({"image": "r.example/Team/app:v1"}),
+            "InvalidReference",
+        ),
+        (
+            "both",
+            json!({"image": "r.example/a/b:v1", "repository": "r.example/a/b"}),
+            "ImageOrRepository",
+        ),
         ("neither", json!({}), "ImageOrRepository"),
-        ("long", events(json!({"timeRange": {"last": "31d"}})), "WindowTooLong"),
-        ("no-unit", events(json!({"timeRange": {"last": "soon"}})), "InvalidWindow"),
-        ("half", events(json!({"timeRange": {"start": "2026-01-01T00:00:00Z"}})), "InvalidWindow"),
+        (
+            "long",
+            events(json!({"timeRange": {"last": "31d"}})),
+            "WindowTooLong",
+        ),
+        (
+            "no-unit",
+            events(json!({"timeRange": {"last": "soon"}})),
+            "InvalidWindow",
+        ),
+        (
+            "half",
+            events(json!({"timeRange": {"start": "2026-01-01T00:00:00Z"}})),
+            "InvalidWindow",
+        ),
         ("limit", events(json!({"limit": 201})), "InvalidLimit"),
     ];
     for (name, spec, _) in &cases {
         // The new definition takes effect a moment after it is stored.
-        wait_until(SOON, "the API server to let it through", async || home.apply(&report(name, spec)).await).await?;
-    }
-    for (name, _, reason) in &cases {
-        wait_until(HEALS_WITHIN, &format!("report {name} to be refused"), async || {
-            let object = home.get_json(&["imageusagereport", name, "--namespace", NAMESPACE]).await?;
-            ensure!(condition(&object, "Stalled") == ("True".into(), (*reason).into()), "{object:#}");
-            ensure!(condition(&object, "Ready") == ("False".into(), (*reason).into()), "{object:#}");
-            ensure!(object["status"]["observedGeneration"] == object["metadata"]["generation"], "{object:#}");
-            Ok(())
+        wait_until(SOON, "the API server to let it through", async || {
+            home.apply(&report(name, spec)).await
         })
         .await?;
     }
+    for (name, _, reason) in &cases {
+        wait_until(
+            HEALS_WITHIN,
+            &format!("report {name} to be refused"),
+            async || {
+                let object = home
+                    .get_json(&["imageusagereport", name, "--namespace", NAMESPACE])
+                    .await?;
+                ensure!(
+                    condition(&object, "Stalled") == ("True".into(), (*reason).into()),
+                    "{object:#}"
+                );
+                ensure!(
+                    condition(&object, "Ready") == ("False".into(), (*reason).into()),
+                    "{object:#}"
+                );
+                ensure!(
+                    object["status"]["observedGeneration"] == object["metadata"]["generation"],
+                    "{object:#}"
+                );
+                Ok(())
+            },
+        )
+        .await?;
+    }
     // Nor does what it cannot even read stop it.
-    home.apply(&report("unreadable", &events(json!({"categories": ["Mount"]})))).await?;
-    home.apply(&report("unreadable-too", &events(json!({"timeRange": {"start": "yesterday", "end": "today"}})))).await?;
-    home.apply(&report("good", &json!({"image": "r.example/team/app:v1"}))).await?;
+    home.apply(&report("unreadable", &events(json!({"categories": ["Mount"]}))))
+        .await?;
+    home.apply(&report(
+        "unreadable-too",
+        &events(json!({"timeRange": {"start": "yesterday", "end": "today"}})),
+    ))
+    .await?;
+    home.apply(&report("good", &json!({"image": "r.example/team/app:v1"})))
+        .await?;
     wait_until(HEALS_WITHIN, "a good report beside them", async || {
-        let object = home.get_json(&["imageusagereport", "good", "--namespace", NAMESPACE]).await?;
+        let object = home
+            .get_json(&["imageusagereport", "good", "--namespace", NAMESPACE])
+            .await?;
         ensure!(condition(&object, "Ready").0 == "True", "{object:#}");
         Ok(())
     })
@@ -163,9 +266,12 @@ async fn what_an_older_definition_lets_through_gets_a_condition_and_no_retry_sto
     no_retry_storm(operator, "kind=\"ImageUsageReport\"").await?;
 
     // A person corrects one.
-    home.apply(&report("no-tag", &json!({"image": "r.example/team/app:v1"}))).await?;
+    home.apply(&report("no-tag", &json!({"image": "r.example/team/app:v1"})))
+        .await?;
     wait_until(HEALS_WITHIN, "the corrected report", async || {
-        let object = home.get_json(&["imageusagereport", "no-tag", "--namespace", NAMESPACE]).await?;
+        let object = home
+            .get_json(&["imageusagereport", "no-tag", "--namespace", NAMESPACE])
+            .await?;
         ensure!(condition(&object, "Ready").0 == "True", "{object:#}");
         ensure!(condition(&object, "Stalled").0.is_empty(), "{object:#}");
         Ok(())
@@ -186,7 +292,10 @@ async fn no_retry_storm(operator: &Operator, kind: &str) -> Result<()> {
 
 #[tokio::test]
 async fn evil_kubeconfigs_are_refused_by_name_and_a_good_one_beside_them_works() -> Result<()> {
-    assert!(!Path::new(MARKER).exists(), "{MARKER} is there from before: remove it");
+    assert!(
+        !Path::new(MARKER).exists(),
+        "{MARKER} is there from before: remove it"
+    );
     let home = Cluster::builder().start().await?;
     let mut operator = Operator::start(&home).await?;
     every_kubeconfig_of_the_corpus_has_its_condition(&home, &operator).await?;
@@ -200,7 +309,9 @@ async fn evil_kubeconfigs_are_refused_by_name_and_a_good_one_beside_them_works()
 
 /// Files of a folder of the corpus, with the folder each is in.
 fn corpus(folder: &str) -> Result<Vec<(String, PathBuf)>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/kubeconfigs").join(folder);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fixtures/kubeconfigs")
+        .join(folder);
     let mut found = Vec::new();
     for reason in fs::read_dir(&root)? {
         let reason = reason?;
@@ -215,20 +326,28 @@ fn corpus(folder: &str) -> Result<Vec<(String, PathBuf)>> {
 async fn every_kubeconfig_of_the_corpus_has_its_condition(home: &Access, operator: &Operator) -> Result<()> {
     let mut expected = BTreeMap::new();
     let mut objects = Vec::new();
-    let secret = |name: &str, data: Value| {
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data})
-    };
+    let secret = |name: &str, data: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data});
     for (number, (reason, path)) in corpus("refused")?.into_iter().enumerate() {
         let name = format!("evil-{number}");
-        objects.push(secret(&name, json!({"kubeconfig": BASE64.encode(fs::read(&path)?)})));
+        objects.push(secret(
+            &name,
+            json!({"kubeconfig": BASE64.encode(fs::read(&path)?)}),
+        ));
         objects.push(kubeconfig_authorization(NAMESPACE, &name));
         expected.insert(name, (reason, path));
     }
-    for (number, (reason, path)) in corpus("argocd")?.into_iter().enumerate().filter(|(_, file)| file.0 != "accepted") {
+    for (number, (reason, path)) in corpus("argocd")?
+        .into_iter()
+        .enumerate()
+        .filter(|(_, file)| file.0 != "accepted")
+    {
         let name = format!("evil-argocd-{number}");
         let parts: Value = serde_json::from_slice(&fs::read(&path)?)?;
         let part = |key: &str| BASE64.encode(parts[key].as_str().unwrap_or_default());
-        objects.push(secret(&name, json!({"server": part("server"), "config": part("config")})));
+        objects.push(secret(
+            &name,
+            json!({"server": part("server"), "config": part("config")}),
+        ));
         objects.push(kubeconfig_authorization(NAMESPACE, &name));
         expected.insert(name, (reason, path));
     }
@@ -237,11 +356,17 @@ async fn every_kubeconfig_of_the_corpus_has_its_condition(home: &Access, operato
     objects.push(secret("good", json!({"kubeconfig": BASE64.encode(admin)})));
     objects.push(kubeconfig_authorization(NAMESPACE, "good"));
     let list = home.dir().join("evil.json");
-    fs::write(&list, json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string())?;
-    home.kubectl(&["create", "--filename", list.to_str().context("a path of text")?]).await?;
+    fs::write(
+        &list,
+        json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string(),
+    )?;
+    home.kubectl(&["create", "--filename", list.to_str().context("a path of text")?])
+        .await?;
 
     wait_until(SOON, "a condition on each", async || {
-        let all = home.get_json(&["clusterauthorizations", "--namespace", NAMESPACE]).await?;
+        let all = home
+            .get_json(&["clusterauthorizations", "--namespace", NAMESPACE])
+            .await?;
         let items = all["items"].as_array().cloned().unwrap_or_default();
         ensure!(items.len() == expected.len() + 1, "{} are there", items.len());
         for item in &items {
@@ -249,9 +374,21 @@ async fn every_kubeconfig_of_the_corpus_has_its_condition(home: &Access, operato
             let found = condition(item, "Ready");
             match expected.get(name) {
                 Some((reason, path)) => {
-                    ensure!(found == ("False".into(), reason.clone()), "{}: {found:?}", path.display());
-                    ensure!(condition(item, "Stalled").0 == "True", "{}: not Stalled", path.display());
-                    ensure!(condition(item, "Reachable").0 == "Unknown", "{}: it was tried", path.display());
+                    ensure!(
+                        found == ("False".into(), reason.clone()),
+                        "{}: {found:?}",
+                        path.display()
+                    );
+                    ensure!(
+                        condition(item, "Stalled").0 == "True",
+                        "{}: not Stalled",
+                        path.display()
+                    );
+                    ensure!(
+                        condition(item, "Reachable").0 == "Unknown",
+                        "{}: it was tried",
+                        path.display()
+                    );
                 }
                 None => ensure!(found.0 == "True", "the good one: {found:?}"),
             }
@@ -260,9 +397,15 @@ async fn every_kubeconfig_of_the_corpus_has_its_condition(home: &Access, operato
     })
     .await?;
     // The good one is looked at when it syncs and, once a minute, for its numbers; each evil one once a minute.
-    let before = operator.metric(RECONCILIATIONS, "kind=\"ClusterAuthorization\"").await?;
+    let before = operator
+        .metric(RECONCILIATIONS, "kind=\"ClusterAuthorization\"")
+        .await?;
     let allowed = f64::from(u32::try_from(expected.len())?) * 4.0;
-    ensure!(before <= allowed, "{before} reconciliations of {} objects", expected.len());
+    ensure!(
+        before <= allowed,
+        "{before} reconciliations of {} objects",
+        expected.len()
+    );
     Ok(())
 }
 
@@ -274,33 +417,65 @@ async fn addresses_inside_are_not_connected_to(home: &Access) -> Result<()> {
     let talks_at = talkative.local_addr()?;
     let answers = tokio::spawn(async move {
         while let Ok((mut stream, _)) = talkative.accept().await {
-            let answer = format!("HTTP/1.1 500 {SECRET}\r\nContent-Length: {}\r\n\r\n{SECRET}", SECRET.len());
+            let answer = format!(
+                "HTTP/1.1 500 {SECRET}\r\nContent-Length: {}\r\n\r\n{SECRET}",
+                SECRET.len()
+            );
             // The client may hang up on it at once.
             drop(stream.write_all(answer.as_bytes()).await);
         }
     });
     let admin = fs::read_to_string(home.kubeconfig_path())?;
     let cases = [
-        ("loopback", format!("https://127.0.0.1:{port}"), "AddressNotAllowed"),
-        ("loopback-by-name", format!("https://localhost:{port}"), "AddressNotAllowed"),
-        ("loopback-v6", format!("https://[::1]:{port}"), "AddressNotAllowed"),
-        ("loopback-mapped", format!("https://[::ffff:127.0.0.1]:{port}"), "AddressNotAllowed"),
-        ("any-address", format!("https://0.0.0.0:{port}"), "AddressNotAllowed"),
-        ("metadata", "https://169.254.169.254".to_owned(), "AddressNotAllowed"),
-        ("in-cluster-name", "https://kubernetes.default.svc.cluster.local".to_owned(), "AddressNotAllowed"),
+        (
+            "loopback",
+            format!("https://127.0.0.1:{port}"),
+            "AddressNotAllowed",
+        ),
+        (
+            "loopback-by-name",
+            format!("https://localhost:{port}"),
+            "AddressNotAllowed",
+        ),
+        (
+            "loopback-v6",
+            format!("https://[::1]:{port}"),
+            "AddressNotAllowed",
+        ),
+        (
+            "loopback-mapped",
+            format!("https://[::ffff:127.0.0.1]:{port}"),
+            "AddressNotAllowed",
+        ),
+        (
+            "any-address",
+            format!("https://0.0.0.0:{port}"),
+            "AddressNotAllowed",
+        ),
+        (
+            "metadata",
+            "https://169.254.169.254".to_owned(),
+            "AddressNotAllowed",
+        ),
         ("talkative", format!("https://{talks_at}"), ""),
     ];
     for (name, server, _) in &cases {
         let kubeconfig = admin.replace(&home.api_url(), server);
         ensure!(kubeconfig != admin, "the server was not replaced");
         create_secret(home, NAMESPACE, name, "kubeconfig", &kubeconfig).await?;
-        home.apply(&kubeconfig_authorization(NAMESPACE, name).to_string()).await?;
+        home.apply(&kubeconfig_authorization(NAMESPACE, name).to_string())
+            .await?;
     }
     for (name, _, reason) in &cases {
         wait_until(SOON, &format!("{name} to be refused"), async || {
-            let object = home.get_json(&["clusterauthorization", name, "--namespace", NAMESPACE]).await?;
+            let object = home
+                .get_json(&["clusterauthorization", name, "--namespace", NAMESPACE])
+                .await?;
             let (ready, found) = condition(&object, "Ready");
-            ensure!(ready == "False" && !found.is_empty() && found != "Connecting", "{found}");
+            ensure!(
+                ready == "False" && !found.is_empty() && found != "Connecting",
+                "{found}"
+            );
             ensure!(reason.is_empty() || found == *reason, "{found}");
             Ok(())
         })
@@ -363,15 +538,27 @@ async fn problems_heal_by_themselves(home: &Access) -> Result<()> {
     create_secret(home, NAMESPACE, "other-key", "token", TOKEN).await?;
     create_secret(home, NAMESPACE, "short", "token", TOKEN).await?;
     create_secret(home, NAMESPACE, "later-cluster", "kubeconfig", &admin).await?;
-    home.kubectl(&["delete", registry, "twin-b", "--namespace", NAMESPACE]).await?;
+    home.kubectl(&["delete", registry, "twin-b", "--namespace", NAMESPACE])
+        .await?;
     let patch = async |kind: &str, name: &str, patch: Value| {
         let patch = patch.to_string();
-        home.kubectl(&["patch", kind, name, "--namespace", team, "--type=merge", "--patch", &patch]).await
+        home.kubectl(&[
+            "patch",
+            kind,
+            name,
+            "--namespace",
+            team,
+            "--type=merge",
+            "--patch",
+            &patch,
+        ])
+        .await
     };
     let same = json!({"spec": {"allowedReports": [{"namespaces": {"from": "Same"}}]}});
     patch(registry, "grants", same.clone()).await?;
     patch(cluster, "grants", same).await?;
-    let by_kubeconfig = json!({"inCluster": null, "kubeconfigSecretRef": {"name": "own", "key": "kubeconfig"}});
+    let by_kubeconfig =
+        json!({"inCluster": null, "kubeconfigSecretRef": {"name": "own", "key": "kubeconfig"}});
     patch(cluster, "own", json!({"spec": {"cluster": by_kubeconfig}})).await?;
     for (kind, namespace, name, reason) in [
         (registry, NAMESPACE, "no-secret", "Accepted"),
@@ -387,30 +574,66 @@ async fn problems_heal_by_themselves(home: &Access) -> Result<()> {
     }
 
     // And back: what the object rests on goes.
-    home.kubectl(&["delete", "secret", "later", "--namespace", NAMESPACE]).await?;
-    home.kubectl(&["delete", "secret", "later-cluster", "--namespace", NAMESPACE]).await?;
+    home.kubectl(&["delete", "secret", "later", "--namespace", NAMESPACE])
+        .await?;
+    home.kubectl(&["delete", "secret", "later-cluster", "--namespace", NAMESPACE])
+        .await?;
     ready_is(home, registry, NAMESPACE, "no-secret", "False", "SecretMissing").await?;
-    ready_is(home, cluster, NAMESPACE, "later-cluster", "False", "SecretMissing").await
+    ready_is(
+        home,
+        cluster,
+        NAMESPACE,
+        "later-cluster",
+        "False",
+        "SecretMissing",
+    )
+    .await
 }
 
-async fn ready_is(home: &Access, kind: &str, namespace: &str, name: &str, status: &str, reason: &str) -> Result<()> {
-    wait_until(HEALS_WITHIN, &format!("{kind} {namespace}/{name} to be {status}, {reason}"), async || {
-        let object = home.get_json(&[kind, name, "--namespace", namespace]).await?;
-        let found = condition(&object, "Ready");
-        ensure!(found == (status.to_owned(), reason.to_owned()), "{:#}", object["status"]);
-        ensure!((status == "True") == condition(&object, "Stalled").0.is_empty(), "{:#}", object["status"]);
-        Ok(())
-    })
+async fn ready_is(
+    home: &Access,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+    status: &str,
+    reason: &str,
+) -> Result<()> {
+    wait_until(
+        HEALS_WITHIN,
+        &format!("{kind} {namespace}/{name} to be {status}, {reason}"),
+        async || {
+            let object = home.get_json(&[kind, name, "--namespace", namespace]).await?;
+            let found = condition(&object, "Ready");
+            ensure!(
+                found == (status.to_owned(), reason.to_owned()),
+                "{:#}",
+                object["status"]
+            );
+            ensure!(
+                (status == "True") == condition(&object, "Stalled").0.is_empty(),
+                "{:#}",
+                object["status"]
+            );
+            Ok(())
+        },
+    )
     .await
 }
 
 async fn nothing_was_run_and_nothing_shown(home: &Access, operator: &Operator) -> Result<()> {
     assert!(!Path::new(MARKER).exists(), "a command of the corpus was run");
-    let objects = home.kubectl(&["get", "imageusage", "--all-namespaces", "--output", "json"]).await?;
-    let events = home.kubectl(&["get", "events", "--all-namespaces", "--output", "json"]).await?;
-    for (place, text) in
-        [("the objects", objects), ("the Events", events), ("the log", operator.log()?), ("the metrics", operator.metrics().await?)]
-    {
+    let objects = home
+        .kubectl(&["get", "imageusage", "--all-namespaces", "--output", "json"])
+        .await?;
+    let events = home
+        .kubectl(&["get", "events", "--all-namespaces", "--output", "json"])
+        .await?;
+    for (place, text) in [
+        ("the objects", objects),
+        ("the Events", events),
+        ("the log", operator.log()?),
+        ("the metrics", operator.metrics().await?),
+    ] {
         assert!(!text.is_empty());
         for secret in [SECRET, SECRET_BASE64, "PRIVATE KEY", TOKEN, home.admin_token()] {
             assert!(!text.contains(secret), "{secret} is in {place}");
