@@ -1,20 +1,30 @@
-//! Reading a cluster: the slim wire types, the streams and the watch that keeps them
-//! going, and the inventory that they fill.
+//! Reading a cluster: credentials and connection, the slim wire types, the streams and
+//! the watch that keeps them going, and the inventory that they fill.
 //!
 //! ```text
-//! stream (bytes) -> wire (protobuf or JSON) -> model (slim objects) -> inventory
-//!    ^ watch: what to ask for next, after what went before
+//! kubeconfig -> guard -> session (who it is, what it lets us read, how it fares)
+//!                          |
+//!   stream (bytes) -> wire (protobuf or JSON) -> model (slim objects) -> inventory
+//!      ^ watch: what to ask for next, after what went before
 //! ```
 
+mod guard;
 pub mod inventory;
 mod kind;
+pub mod kubeconfig;
 pub mod model;
-pub mod stream;
+mod probe;
+mod session;
+mod stream;
 pub mod watch;
 pub mod wire;
 
+pub use guard::{ClientError, Guard, Rules, guarded_client};
 pub use inventory::{Inventory, Lifecycle, SharedInventory, Touched, Usage, WorkloadUse};
 pub use kind::Kind;
+pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError, Timeouts};
 pub use model::ContainerType;
-pub use stream::Limits;
-pub use watch::{ClusterState, KindState, Phase, Target, TouchSink};
+pub use probe::{ClusterIdentity, Permission};
+pub use session::{Access, Progress, Session, SessionEvents, SessionOptions, SessionState};
+pub use stream::{Limits, StreamError};
+pub use watch::{ClusterState, Target, TouchSink};

@@ -68,7 +68,8 @@ impl<'a> Conditions<'a> {
         Self {
             previous,
             generation,
-            now,
+            // Kubernetes writes the times of conditions in whole seconds.
+            now: Timestamp::from_second(now.as_second()).unwrap_or(now),
             next: Vec::new(),
         }
     }

@@ -175,10 +175,10 @@ pub struct RegistryNetwork {
     pub trusted_proxies: Vec<String>,
     /// Ranges whose clients count as private; by default RFC 1918, RFC 6598, loopback, link-local and unique
     /// local addresses.
-    #[serde(default, rename = "privateCIDRs", skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "privateCIDRs")]
     #[schemars(length(max = 256), inner(length(max = 43)), extend("x-kubernetes-list-type" = "atomic"))]
     #[x_kube(validation = Rule::new("self.all(c, isCIDR(c))").message("each entry is an address range such as 10.0.0.0/8"))]
-    pub private_cidrs: Option<Vec<String>>,
+    pub private_cidrs: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -3,9 +3,14 @@
 //! Conventions: conditions instead of a phase, no unsigned integers, a bound on every
 //! string and list of a spec, a description on every field (`kubectl explain` is the manual).
 
+// Each printer column repeats the names of its parts.
+#![allow(clippy::duplicated_attributes)]
+
 mod cluster_authorization;
 mod common;
 mod condition;
+mod duration;
+mod files;
 mod image_registry;
 mod image_usage_report;
 mod report_status;
@@ -20,6 +25,8 @@ pub use common::{
     ReportNamespaces,
 };
 pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
+pub use duration::parse_duration;
+pub use files::{files, write};
 pub use image_registry::{
     Bearer, BearerSecretRef, CategoryCoverage, CoverageGap, Endpoint, EventCounts, EventSource,
     ForwardedAddress, ImageRegistry, ImageRegistrySpec, ImageRegistryStatus, RegistryNetwork, SourceFormat,

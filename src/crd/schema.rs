@@ -3,7 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ClusterAuthorization, ImageRegistry, ImageUsageReport};
 
@@ -27,7 +27,33 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
     ]
     .into_iter()
     .map(with_unseen_status)
+    .map(with_plain_descriptions)
     .collect()
+}
+
+/// `kubectl explain` shows descriptions as they are: no marks of Markdown, and no line breaks of the source.
+fn with_plain_descriptions(definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    fn tidy(value: &mut Value) {
+        match value {
+            Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
+                Value::String(text) if name == "description" => {
+                    let paragraphs: Vec<String> = text
+                        .split("\n\n")
+                        .map(|paragraph| paragraph.replace('`', "").replace('\n', " "))
+                        .collect();
+                    *text = paragraphs.join("\n\n");
+                }
+                value => tidy(value),
+            }),
+            Value::Array(values) => values.iter_mut().for_each(tidy),
+            _ => {}
+        }
+    }
+    let tidied = serde_json::to_value(&definition).and_then(|mut value| {
+        tidy(&mut value);
+        serde_json::from_value(value)
+    });
+    tidied.unwrap_or(definition)
 }
 
 /// An object that the operator has not seen yet must count as in progress (kstatus): its status starts

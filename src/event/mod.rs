@@ -3,9 +3,17 @@
 //!
 //! Knows no Kubernetes and no HTTP.
 
+pub mod clauses;
+mod client;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod link;
 mod logical;
+pub mod pointer;
 mod record;
+pub mod time;
 
+pub use client::{Client, ClientRole, ForwardedAddress, Network, NetworkError, NetworkType, PRIVATE_CIDRS};
 pub use logical::{Attribution, LogicalCategory, LogicalEvent};
 pub use record::{
     AddressSource, Category, DeleteTarget, RegistryEvent, SourceAddress, StoredEvent, TimeSource,

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::time;
 use crate::image::Digest;
 
 /// What happened to a manifest, a tag or a repository.
@@ -84,4 +85,19 @@ pub struct StoredEvent {
     pub time: Timestamp,
     pub time_source: TimeSource,
     pub event: RegistryEvent,
+}
+
+impl StoredEvent {
+    /// An event as it comes in: from here on its time is settled.
+    #[must_use]
+    pub fn new(source: String, received: Timestamp, event: RegistryEvent) -> Self {
+        let (time, time_source) = time::effective(event.time, received);
+        Self {
+            source,
+            received,
+            time,
+            time_source,
+            event,
+        }
+    }
 }

@@ -1,6 +1,10 @@
 //! Where events are kept. The traits belong to those who use them: `receive`
 //! appends, `controller` reads.
 
+#[cfg(test)]
+pub(crate) mod conformance;
+mod sqlite;
+
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use thiserror::Error;
@@ -9,6 +13,8 @@ use crate::{
     event::{Attribution, DeleteTarget, LogicalCategory, LogicalEvent, RegistryEvent, SourceAddress},
     image::Digest,
 };
+
+pub use sqlite::{Purged, SqliteStore};
 
 /// The `ImageRegistry` whose events these are. A new object of the same name is
 /// another registry: its uid differs.

@@ -413,7 +413,7 @@ async fn a_server_that_does_not_come_back_is_told_and_its_objects_stay() {
     assert_eq!(watch.state().phase, expected);
     assert_eq!(watch.pods(), 2);
     watch.after(60).await;
-    assert_eq!(watch.state().phase, Phase::Disconnected { reason: "NoAnswer" });
+    assert_eq!(watch.state().phase, Phase::Disconnected { reason: "TimedOut" });
     watch.end().await;
 }
 

@@ -1,0 +1,68 @@
+# make help lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# The operator as its image has it: one static binary, which runs in an empty folder.
+export OPERATOR_BINARY := $(CARGO_TARGET_DIR)/$(HOST)/release/image-usage-operator
+LOCAL_CLUSTER := $(CARGO_TARGET_DIR)/debug/local-cluster
+DEMO := $(CARGO_TARGET_DIR)/debug/demo
+WEBHOOK := http://{webhook-address}/v1/events/image-usage-system/registry-example-com/notifications
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: check
+check: ## format, lint, unit tests, generated files: quick, needs no server
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked --package image-usage-operator --lib --bins --test generated --test kubeconfig_corpus
+
+.PHONY: generate
+generate: ## write crds/ and the chart's copy of it
+	cargo run --locked --quiet -- crds --out crds
+	rm -rf charts/image-usage-operator/files/crds
+	cp -r crds charts/image-usage-operator/files/crds
+
+.PHONY: setup
+setup: $(LOCAL_CLUSTER) ## build and install the programs that local clusters are made of
+	$(LOCAL_CLUSTER) setup
+
+$(LOCAL_CLUSTER): FORCE
+	cargo build --locked --package local-cluster --bin local-cluster
+
+.PHONY: operator
+operator: ## build the operator's static binary
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target $(HOST) --package image-usage-operator
+
+.PHONY: test
+test: setup operator ## every test, on real servers
+	cargo test --locked --workspace --no-fail-fast
+
+.PHONY: test-long
+test-long: export LONG_TESTS := 1
+test-long: export STORE_CRASH_ROUNDS := 1000
+test-long: test ## the same with the full counts of the long loops
+
+.PHONY: demo
+demo: down setup operator ## the main job on two real clusters, left running
+	cargo build --locked --package story --bin demo
+	$(LOCAL_CLUSTER) up --name demo --nodes real --image-host registry.example.com --detach \
+		--notify '$(WEBHOOK)' --notify-header 'Authorization: Bearer a-token-of-the-demonstration-only'
+	$(LOCAL_CLUSTER) up --name demo-second --nodes simulated=1 --registry none --detach
+	$(DEMO)
+
+.PHONY: down
+down: $(LOCAL_CLUSTER) ## end everything the demo started
+	$(LOCAL_CLUSTER) down --name demo --name demo-second
+
+.PHONY: bench
+bench: setup ## measure against the limits; results are in docs/benchmarks.md
+	cargo bench --locked --package image-usage-operator
+
+.PHONY: FORCE
+FORCE:

@@ -1,0 +1,243 @@
+//! The event line and its numbers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    crd::{EventCategory, EventLine, NetworkType, Summary},
+    event::{self, Attribution, Client, ClientRole, DeleteTarget, LogicalCategory, Network, TimeSource},
+    store::{AttributedEvent, Tally},
+};
+
+use super::{ClusterEvidence, Filter, Subject, deployments::count};
+
+/// Whose addresses are known: `<namespace>/<name>` of the cluster by the address of its node.
+#[derive(Debug, Default)]
+pub struct KnownClients(BTreeMap<IpAddr, String>);
+
+impl KnownClients {
+    #[must_use]
+    pub fn new(clusters: &[ClusterEvidence]) -> Self {
+        Self(
+            clusters
+                .iter()
+                .flat_map(|cluster| {
+                    let name = format!("node of {}/{}", cluster.name.namespace, cluster.name.name);
+                    cluster
+                        .node_addresses
+                        .iter()
+                        .map(move |address| (*address, name.clone()))
+                })
+                .collect(),
+        )
+    }
+
+    fn of(&self, client: &Client) -> Option<&str> {
+        self.0.get(&client.ip?).map(String::as_str)
+    }
+}
+
+impl Filter {
+    /// The logical categories that are listed.
+    #[must_use]
+    pub fn listed(&self) -> Vec<LogicalCategory> {
+        [
+            (EventCategory::Push, LogicalCategory::Push),
+            (EventCategory::Pull, LogicalCategory::Pull),
+            (EventCategory::Delete, LogicalCategory::Delete),
+        ]
+        .into_iter()
+        .filter(|(category, _)| self.asks_for(*category))
+        .map(|(_, logical)| logical)
+        .collect()
+    }
+
+    /// Whether events of this category are asked for.
+    #[must_use]
+    pub fn asks_for(&self, category: EventCategory) -> bool {
+        self.categories.is_empty() || self.categories.contains(&category)
+    }
+
+    /// Whether an event of a client on this network is listed.
+    #[must_use]
+    pub fn lets_through(&self, network_type: Option<event::NetworkType>) -> bool {
+        self.network_types.is_empty()
+            || network_type.is_some_and(|network_type| {
+                self.network_types.contains(&match network_type {
+                    event::NetworkType::Public => NetworkType::Public,
+                    event::NetworkType::Private => NetworkType::Private,
+                })
+            })
+    }
+}
+
+/// The event line: what is listed, as the report shows it.
+#[must_use]
+pub fn lines(
+    events: &[AttributedEvent],
+    network: &Network,
+    known: &KnownClients,
+    subject: &Subject,
+) -> Vec<EventLine> {
+    events
+        .iter()
+        .map(|AttributedEvent { event, attribution }| {
+            let client = network.client(event.address);
+            let asked = match subject {
+                Subject::Tag(tag) => event.tags.iter().find(|named| *named == tag),
+                Subject::Digest(_) | Subject::Repository => None,
+            };
+            EventLine {
+                category: match event.category {
+                    LogicalCategory::Push => "Push",
+                    LogicalCategory::Pull => "Pull",
+                    LogicalCategory::Delete => "Delete",
+                    LogicalCategory::Check => "Check",
+                    LogicalCategory::UnresolvedDelete => "UnresolvedDelete",
+                }
+                .to_owned(),
+                target: event.target.map(|target| {
+                    match target {
+                        DeleteTarget::Tag => "Tag",
+                        DeleteTarget::Manifest => "Manifest",
+                        DeleteTarget::Repository => "Repository",
+                    }
+                    .to_owned()
+                }),
+                attribution: match attribution {
+                    Attribution::Named => "Named",
+                    Attribution::Linked => "Linked",
+                    Attribution::Shared => "Shared",
+                }
+                .to_owned(),
+                network_type: client.network_type.map(|network_type| {
+                    match network_type {
+                        event::NetworkType::Public => "Public",
+                        event::NetworkType::Private => "Private",
+                    }
+                    .to_owned()
+                }),
+                client_ip: client.ip.map(|address| address.to_string()),
+                claimed_client_ip: client.claimed_ip.map(|address| address.to_string()),
+                client: if client.role == ClientRole::Proxy {
+                    Some("trusted proxy".to_owned())
+                } else {
+                    known.of(&client).map(str::to_owned)
+                },
+                event_time: event.time,
+                time_source: match event.time_source {
+                    TimeSource::Event => "Event",
+                    TimeSource::Received => "Received",
+                }
+                .to_owned(),
+                tag: asked.or(event.tags.first()).cloned(),
+                digest: event.digest.as_ref().map(ToString::to_string),
+                actor: event.actor.clone(),
+                user_agent: event.user_agent.clone(),
+                raw_count: event.raw_count,
+                id: event.id.clone(),
+            }
+        })
+        .collect()
+}
+
+/// The numbers of the events that the filter lets through.
+pub fn summarise(
+    summary: &mut Summary,
+    tallies: &[Tally],
+    filter: &Filter,
+    network: &Network,
+    known: &KnownClients,
+) {
+    let mut counts = Counts::default();
+    for tally in tallies {
+        counts.add(tally, filter, network, known);
+    }
+    let asked = |category, value| filter.asks_for(category).then_some(value);
+    summary.pushes = asked(EventCategory::Push, counts.pushes);
+    summary.pulls = asked(EventCategory::Pull, counts.pulls);
+    summary.checks = asked(EventCategory::Pull, counts.checks);
+    summary.shared_pulls = asked(EventCategory::Pull, counts.shared_pulls);
+    summary.public_pulls = asked(EventCategory::Pull, counts.public_pulls);
+    summary.deletes = asked(EventCategory::Delete, counts.deletes);
+    summary.unresolved_deletes = asked(EventCategory::Delete, counts.unresolved_deletes);
+    summary.client_addresses = Some(count(counts.addresses.len()));
+    summary.unknown_addresses = Some(count(counts.unknown.len()));
+    summary.without_network_type = (!filter.network_types.is_empty()).then_some(counts.without_network_type);
+    summary.last_push = counts.last_push;
+    summary.last_pull = counts.last_pull;
+    summary.last_delete = counts.last_delete;
+    summary.last_check = counts.last_check;
+}
+
+#[derive(Default)]
+struct Counts {
+    pushes: i64,
+    pulls: i64,
+    shared_pulls: i64,
+    public_pulls: i64,
+    checks: i64,
+    deletes: i64,
+    unresolved_deletes: i64,
+    without_network_type: i64,
+    addresses: BTreeSet<IpAddr>,
+    unknown: BTreeSet<IpAddr>,
+    last_push: Option<Timestamp>,
+    last_pull: Option<Timestamp>,
+    last_delete: Option<Timestamp>,
+    last_check: Option<Timestamp>,
+}
+
+impl Counts {
+    fn add(&mut self, tally: &Tally, filter: &Filter, network: &Network, known: &KnownClients) {
+        let category = match tally.category {
+            LogicalCategory::Push => EventCategory::Push,
+            LogicalCategory::Pull | LogicalCategory::Check => EventCategory::Pull,
+            LogicalCategory::Delete | LogicalCategory::UnresolvedDelete => EventCategory::Delete,
+        };
+        if !filter.asks_for(category) {
+            return;
+        }
+        let client = network.client(tally.address);
+        if !filter.lets_through(client.network_type) {
+            if client.network_type.is_none() {
+                self.without_network_type += tally.count;
+            }
+            return;
+        }
+        let public = client.network_type == Some(event::NetworkType::Public);
+        if let Some(address) = client.ip {
+            self.addresses.insert(address);
+            if public && known.of(&client).is_none() {
+                self.unknown.insert(address);
+            }
+        }
+        match tally.category {
+            LogicalCategory::Push => {
+                self.pushes += tally.count;
+                self.last_push = self.last_push.max(Some(tally.last));
+            }
+            LogicalCategory::Pull if tally.attribution == Attribution::Shared => {
+                self.shared_pulls += tally.count;
+            }
+            LogicalCategory::Pull => {
+                self.pulls += tally.count;
+                self.public_pulls += if public { tally.count } else { 0 };
+                self.last_pull = self.last_pull.max(Some(tally.last));
+            }
+            LogicalCategory::Check => {
+                self.checks += tally.count;
+                self.last_check = self.last_check.max(Some(tally.last));
+            }
+            LogicalCategory::Delete => {
+                self.deletes += tally.count;
+                self.last_delete = self.last_delete.max(Some(tally.last));
+            }
+            LogicalCategory::UnresolvedDelete => self.unresolved_deletes += tally.count,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    cluster::WorkloadUse,
+    crd::{ClusterName, Coverage},
+    event::Network,
+    store::{AttributedEvent, SourceState, TagFacts, TagPointer, Tally},
+};
+
+/// Everything an answer rests on, gathered at one moment.
+#[derive(Debug)]
+pub struct Evidence {
+    pub clusters: Vec<ClusterEvidence>,
+    /// Clusters that this report's namespace may not see, as a bare number.
+    pub hidden_clusters: usize,
+    /// Coverage of clusters that served this report before and no longer do.
+    pub withdrawn: Vec<Coverage>,
+    pub registry: RegistryEvidence,
+}
+
+/// What one selected cluster says.
+#[derive(Debug)]
+pub struct ClusterEvidence {
+    pub name: ClusterName,
+    /// Uid of the `ClusterAuthorization`.
+    pub uid: String,
+    pub state: ClusterState,
+    /// Whether the authorisation's scope leaves namespaces out.
+    pub scope_limited: bool,
+    /// Uses of the repository, in the namespaces that the scope includes.
+    pub uses: Vec<WorkloadUse>,
+    /// Containers that run the same content under another repository's name.
+    pub same_content_elsewhere: i64,
+    pub node_addresses: Vec<IpAddr>,
+}
+
+/// How far a cluster's evidence goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterState {
+    Synced {
+        since: Timestamp,
+    },
+    /// Read in full, then lost: what is known is as of `since`.
+    Stale {
+        since: Timestamp,
+        reason: &'static str,
+    },
+    /// Never read, and not reachable.
+    Unreachable {
+        since: Timestamp,
+        reason: &'static str,
+    },
+    /// These kinds may not be read; the others were.
+    Forbidden {
+        since: Timestamp,
+        kinds: Vec<&'static str>,
+    },
+    Suspended {
+        since: Timestamp,
+    },
+    /// The same cluster as another selected authorisation, which is the one that counts.
+    SameCluster {
+        of: ClusterName,
+    },
+}
+
+/// What the registry of the asked repository says.
+#[derive(Debug)]
+pub enum RegistryEvidence {
+    /// No `ImageRegistry` that this namespace may use has the host.
+    None,
+    /// Several at the same level claim the host: neither serves.
+    Conflict(Vec<String>),
+    Events(Box<EventEvidence>),
+}
+
+/// The events of one repository as they belong to the question.
+#[derive(Debug)]
+pub struct EventEvidence {
+    /// Namespace and name of the `ImageRegistry`.
+    pub registry: String,
+    pub retention: SignedDuration,
+    pub network: Arc<Network>,
+    pub pointers: Vec<TagPointer>,
+    pub tags: Vec<TagFacts>,
+    pub sources: Vec<SourceState>,
+    /// Every event in the window, counted, whatever the filter says.
+    pub tally: Vec<Tally>,
+    /// The same for single tags of a repository that is asked about, where no use decides on them. A tag without
+    /// an entry is judged by `tally`, which can only make its verdict more careful.
+    pub tag_tallies: BTreeMap<String, Vec<Tally>>,
+    /// The newest events that the filter lets through, at most its limit.
+    pub lines: Vec<AttributedEvent>,
+}

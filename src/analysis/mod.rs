@@ -1,0 +1,22 @@
+//! From evidence to an answer: pure functions on plain values.
+
+mod coverage;
+mod deployments;
+mod events;
+mod evidence;
+mod fit;
+mod history;
+mod question;
+mod report;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub use coverage::{KIND_CLUSTER, withdrawn};
+pub use deployments::{Match, Matched};
+pub use events::KnownClients;
+pub use evidence::{ClusterEvidence, ClusterState, EventEvidence, Evidence, RegistryEvidence};
+pub use fit::{STATUS_BYTES, fit};
+pub use history::TagHistory;
+pub use question::{Filter, InvalidQuestion, LONGEST_WINDOW, Question, Range, Subject};
+pub use report::report;

@@ -1,0 +1,205 @@
+use jiff::Timestamp;
+
+use crate::{
+    crd::{
+        Conditions, ImageUsageReportStatus, QueriedImage, ReportWindow, Summary, TagLine, Truncated, Verdict,
+        condition_type,
+    },
+    image::Reference,
+};
+
+use super::{
+    Evidence, Matched, Question, Range, RegistryEvidence, Subject, TagHistory, coverage, deployments,
+    deployments::count,
+    events::{self, KnownClients},
+    verdict,
+};
+
+/// The whole answer, with uncut lists: everything a report's status says.
+#[must_use]
+pub fn report(
+    question: &Question,
+    evidence: &Evidence,
+    previous: &ImageUsageReportStatus,
+    generation: i64,
+    now: Timestamp,
+) -> ImageUsageReportStatus {
+    let no_pointers = Vec::new();
+    let pointers = match &evidence.registry {
+        RegistryEvidence::Events(events) => &events.pointers,
+        RegistryEvidence::None | RegistryEvidence::Conflict(_) => &no_pointers,
+    };
+    let history = TagHistory::new(pointers);
+    let mut matched = matched(&question.subject, &history, evidence);
+    let (value, reasons) = verdict::judge(&question.subject, &history, evidence, &matched);
+    deployments::without_shadows(&mut matched);
+
+    let known = KnownClients::new(&evidence.clusters);
+    let mut summary = summary(evidence, &matched);
+    let mut lines = Vec::new();
+    let mut more_events = 0;
+    if let RegistryEvidence::Events(events) = &evidence.registry
+        && !events.sources.is_empty()
+    {
+        events::summarise(
+            &mut summary,
+            &events.tally,
+            &question.filter,
+            &events.network,
+            &known,
+        );
+        lines = events::lines(&events.lines, &events.network, &known, &question.subject);
+        let shown = count(lines.len());
+        let counted = [
+            summary.pushes,
+            summary.pulls,
+            summary.shared_pulls,
+            summary.deletes,
+        ];
+        more_events = (counted.into_iter().flatten().sum::<i64>() - shown).max(0);
+    }
+
+    let mut entries = coverage::of_clusters(evidence);
+    entries.extend(coverage::of_registry(&evidence.registry, question, &history, now));
+    let clusters_complete = coverage::clusters_complete(evidence);
+    let events_complete = coverage::events_complete(&evidence.registry, question, now);
+    let conditions = Conditions::new(&previous.conditions, Some(generation), now)
+        .set(condition_type::READY, true, "Computed", "the answer is current")
+        .set(
+            condition_type::CLUSTERS_COMPLETE,
+            clusters_complete.status,
+            clusters_complete.reason,
+            clusters_complete.message,
+        )
+        .set(
+            condition_type::EVENTS_COMPLETE,
+            events_complete.status,
+            events_complete.reason,
+            events_complete.message,
+        )
+        .build();
+    let window = question.range.window(now);
+    ImageUsageReportStatus {
+        observed_generation: generation,
+        conditions,
+        image: Some(queried(question, &history)),
+        verdict: Some(Verdict {
+            value: value.as_str().to_owned(),
+            reasons: reasons.into_iter().map(str::to_owned).collect(),
+            observed_since: coverage::observed_since(evidence),
+        }),
+        window: Some(ReportWindow {
+            start: window.start,
+            end: match question.range {
+                Range::Last(_) => None,
+                Range::Between(window) => Some(window.end),
+            },
+        }),
+        summary: Some(summary),
+        deployments: deployments::rows(&matched),
+        events: lines,
+        tags: tags(question, evidence, &history),
+        coverage: entries,
+        truncated: Truncated {
+            events: more_events,
+            ..Truncated::default()
+        },
+    }
+}
+
+fn matched<'a>(subject: &Subject, history: &TagHistory, evidence: &'a Evidence) -> Vec<Matched<'a>> {
+    evidence
+        .clusters
+        .iter()
+        .flat_map(|cluster| {
+            cluster.uses.iter().filter_map(move |used| {
+                deployments::matches(subject, history, used).map(|how| Matched { cluster, used, how })
+            })
+        })
+        .collect()
+}
+
+fn queried(question: &Question, history: &TagHistory) -> QueriedImage {
+    let (tag, digest) = match &question.subject {
+        Subject::Tag(tag) => (Some(tag.clone()), history.current(tag).cloned()),
+        Subject::Digest(digest) => (None, Some(digest.clone())),
+        Subject::Repository => (None, None),
+    };
+    let reference = Reference {
+        repository: question.repository.clone(),
+        tag: tag.clone(),
+        digest: match &question.subject {
+            Subject::Digest(digest) => Some(digest.clone()),
+            Subject::Tag(_) | Subject::Repository => None,
+        },
+    };
+    QueriedImage {
+        reference: reference.to_string(),
+        registry: question.repository.host.clone(),
+        namespace: question.repository.namespace().map(str::to_owned),
+        repository: question.repository.name().to_owned(),
+        tag,
+        digest: digest.map(|digest| digest.to_string()),
+    }
+}
+
+fn summary(evidence: &Evidence, matched: &[Matched<'_>]) -> Summary {
+    let deployments::Numbers {
+        clusters,
+        namespaces,
+        workloads,
+        pods,
+        ready_pods,
+        digests,
+    } = deployments::numbers(matched);
+    Summary {
+        clusters,
+        namespaces,
+        workloads,
+        pods,
+        ready_pods,
+        digests,
+        same_content_elsewhere: evidence
+            .clusters
+            .iter()
+            .map(|cluster| cluster.same_content_elsewhere)
+            .sum(),
+        ..Summary::default()
+    }
+}
+
+/// The repository's tags: those that events or references name, by name.
+fn tags(question: &Question, evidence: &Evidence, history: &TagHistory) -> Vec<TagLine> {
+    if question.subject != Subject::Repository {
+        return Vec::new();
+    }
+    let facts: std::collections::BTreeMap<&str, _> = match &evidence.registry {
+        RegistryEvidence::Events(events) => events.tags.iter().map(|tag| (tag.tag.as_str(), tag)).collect(),
+        RegistryEvidence::None | RegistryEvidence::Conflict(_) => std::collections::BTreeMap::new(),
+    };
+    let referenced = evidence
+        .clusters
+        .iter()
+        .flat_map(|cluster| &cluster.uses)
+        .filter(|used| used.image.digest.is_none())
+        .map(|used| used.image.tag_or_latest());
+    let names: std::collections::BTreeSet<&str> = facts.keys().copied().chain(referenced).collect();
+    names
+        .into_iter()
+        .map(|name| {
+            let subject = Subject::Tag(name.to_owned());
+            let matched = matched(&subject, history, evidence);
+            let (verdict, _) = verdict::judge(&subject, history, evidence, &matched);
+            let facts = facts.get(name);
+            TagLine {
+                tag: name.to_owned(),
+                digest: history.current(name).map(ToString::to_string),
+                verdict: verdict.as_str().to_owned(),
+                pods: deployments::numbers(&matched).pods,
+                last_push: facts.and_then(|facts| facts.last_push),
+                last_pull: facts.and_then(|facts| facts.last_pull),
+                deleted: facts.and_then(|facts| facts.deleted),
+            }
+        })
+        .collect()
+}

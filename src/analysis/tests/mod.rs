@@ -1,0 +1,7 @@
+//! Scenarios that read as the specification: what runs, what is known, what the answer is.
+
+mod completeness;
+mod fixture;
+mod matching;
+mod numbers;
+mod verdicts;

@@ -1,0 +1,185 @@
+use super::fixture::{answer, cluster, digest, events, evidence, known, now, question, tag, tally, used};
+use crate::{
+    analysis::{Evidence, RegistryEvidence, fit, report},
+    cluster::{
+        ContainerType,
+        Lifecycle::{Finished, Revision, Running, Scheduled, Template},
+        WorkloadUse,
+    },
+    crd::{EventCategory, ImageUsageReportStatus, NetworkType, Summary},
+    event::{Attribution, LogicalCategory},
+};
+
+const V1: &str = "r.example/team/app:v1";
+
+#[test]
+fn a_row_without_pods_that_says_nothing_new_is_left_out() {
+    let uses = vec![
+        used(V1, Some("a"), Running, 3),
+        used(V1, None, Template, 0),
+        used(V1, None, Revision, 0),
+        WorkloadUse {
+            name: "nightly".into(),
+            ..used(V1, None, Scheduled, 0)
+        },
+        WorkloadUse {
+            name: "nightly".into(),
+            ..used(V1, Some("a"), Finished, 2)
+        },
+        WorkloadUse {
+            name: "nightly".into(),
+            ..used(V1, None, Revision, 0)
+        },
+    ];
+    let status = answer(
+        tag("v1"),
+        &evidence(vec![cluster("one", uses)], known(&[("v1", 'a')])),
+    );
+    let rows: Vec<(&str, &str, i64)> = status
+        .deployments
+        .iter()
+        .map(|row| (row.name.as_str(), row.state.as_str(), row.pods))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("web", "Running", 3),
+            ("nightly", "Finished", 2),
+            ("nightly", "Scheduled", 0)
+        ]
+    );
+}
+
+#[test]
+fn a_pod_with_the_image_in_two_containers_is_one_pod() {
+    let uses = vec![
+        used(V1, Some("a"), Running, 3),
+        WorkloadUse {
+            container: "migrate".into(),
+            container_type: ContainerType::Init,
+            ..used(V1, Some("a"), Running, 3)
+        },
+        // During a rollout the same container runs two digests.
+        used(V1, Some("b"), Running, 1),
+    ];
+    let summary = answer(tag("v1"), &evidence(vec![cluster("one", uses)], known(&[])))
+        .summary
+        .unwrap();
+    assert_eq!(
+        (summary.pods, summary.workloads, summary.digests, summary.clusters),
+        (4, 1, 2, 1)
+    );
+}
+
+fn summary(
+    tallies: Vec<crate::store::Tally>,
+    categories: &[EventCategory],
+    networks: &[NetworkType],
+) -> Summary {
+    let mut events = events(&[]);
+    events.tally = tallies;
+    let evidence = evidence(
+        vec![cluster("one", Vec::new())],
+        RegistryEvidence::Events(Box::new(events)),
+    );
+    let mut question = question(tag("v1"));
+    question.filter.categories = categories.iter().copied().collect();
+    question.filter.network_types = networks.iter().copied().collect();
+    report(&question, &evidence, &ImageUsageReportStatus::default(), 1, now())
+        .summary
+        .unwrap()
+}
+
+#[test]
+fn the_summary_counts_by_category_network_and_address() {
+    let shared = crate::store::Tally {
+        attribution: Attribution::Shared,
+        ..tally(LogicalCategory::Pull, Some("198.51.100.1"), 5)
+    };
+    let tallies = || {
+        vec![
+            tally(LogicalCategory::Push, Some("10.0.0.1"), 1),
+            tally(LogicalCategory::Pull, Some("192.0.2.10"), 3),
+            tally(LogicalCategory::Pull, Some("203.0.113.7"), 2),
+            tally(LogicalCategory::Pull, None, 4),
+            tally(LogicalCategory::Check, Some("203.0.113.8"), 7),
+            tally(LogicalCategory::UnresolvedDelete, Some("10.0.0.1"), 1),
+            shared.clone(),
+        ]
+    };
+    let all = summary(tallies(), &[], &[]);
+    assert_eq!(
+        (all.pushes, all.pulls, all.checks, all.deletes),
+        (Some(1), Some(9), Some(7), Some(0))
+    );
+    assert_eq!((all.shared_pulls, all.unresolved_deletes), (Some(5), Some(1)));
+    assert_eq!(all.public_pulls, Some(5), "192.0.2.10 is public, if known");
+    assert_eq!((all.client_addresses, all.unknown_addresses), (Some(5), Some(3)));
+    assert_eq!(all.without_network_type, None);
+
+    let public = summary(tallies(), &[EventCategory::Pull], &[NetworkType::Public]);
+    assert_eq!(
+        (public.pushes, public.pulls, public.deletes),
+        (None, Some(5), None)
+    );
+    assert_eq!(public.without_network_type, Some(4), "dropped, and said so");
+}
+
+#[test]
+fn a_category_that_nobody_reports_is_absent_and_never_zero() {
+    let evidence = evidence(vec![cluster("one", Vec::new())], RegistryEvidence::None);
+    let summary = answer(tag("v1"), &evidence).summary.unwrap();
+    assert_eq!(
+        (summary.pushes, summary.pulls, summary.deletes, summary.checks),
+        (None, None, None, None)
+    );
+}
+
+fn many_rows(count: usize) -> Evidence {
+    let uses = (0..count)
+        .map(|index| WorkloadUse {
+            name: format!("workload-{index:05}").into(),
+            ..used(V1, Some("a"), Running, i64::try_from(count - index).unwrap())
+        })
+        .collect();
+    evidence(vec![cluster("one", uses)], known(&[("v1", 'a')]))
+}
+
+#[test]
+fn lists_are_cut_and_counts_stay_exact() {
+    let mut status = answer(tag("v1"), &many_rows(2_000));
+    fit(&mut status, 64 * 1024);
+    let bytes = serde_json::to_vec(&status).unwrap().len();
+    assert!(bytes <= 64 * 1024 && bytes > 60 * 1024, "{bytes}");
+    let shown = i64::try_from(status.deployments.len()).unwrap();
+    assert_eq!(shown + status.truncated.deployments, 2_000);
+    assert_eq!(status.summary.unwrap().workloads, 2_000);
+    assert_eq!(status.deployments[0].pods, 2_000, "the biggest stay");
+}
+
+#[test]
+fn what_fits_is_not_cut() {
+    let mut status = answer(tag("v1"), &many_rows(10));
+    let uncut = status.clone();
+    fit(&mut status, 64 * 1024);
+    assert_eq!(status, uncut);
+}
+
+#[test]
+fn the_digest_of_a_tag_is_shown_where_it_is_known() {
+    let digest_of = |pointers| {
+        answer(
+            tag("v1"),
+            &evidence(vec![cluster("one", Vec::new())], known(pointers)),
+        )
+        .image
+        .unwrap()
+        .digest
+    };
+    assert_eq!(
+        digest_of(&[("v1", 'a'), ("v1", 'b')]),
+        Some(digest('b').to_string())
+    );
+    assert_eq!(digest_of(&[("v1", 'a'), ("v1", '-')]), None);
+    assert_eq!(digest_of(&[]), None);
+}

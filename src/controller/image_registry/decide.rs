@@ -1,0 +1,284 @@
+//! What makes an `ImageRegistry` acceptable, and what its status says: pure.
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use thiserror::Error;
+
+use crate::{
+    crd::{
+        BearerSecretRef, CategoryCoverage, Conditions, CoverageGap, EventCounts, EventSource,
+        ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, SourceFormat, SourceStatus,
+        condition_type::{READY, RECEIVING, RECONCILING, STALLED},
+        parse_duration,
+    },
+    dialect::Format,
+    event::{self, Network, NetworkError},
+    image::RepositoryName,
+    receive::SourcePath,
+    settings::Settings,
+    store::SourceState,
+};
+
+use super::super::{grants, secrets::SecretData, touch::ObjectKey};
+
+/// A shorter token can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+/// Gaps that a status lists.
+const LISTED_GAPS: usize = 10;
+
+/// Why a registry is not accepted.
+#[derive(Debug, Error)]
+pub enum Problem {
+    #[error(
+        "allowedReports reaches beyond this namespace, which only the namespaces that the operator's configuration names as granting may do: use from: Same, or ask for this namespace to be added"
+    )]
+    GrantNotPermitted,
+    #[error("{0} is not a host: write it as image references do, without scheme and path")]
+    Host(String),
+    #[error(transparent)]
+    Network(NetworkError),
+    #[error("retention is a number and m, h or d, such as 30d")]
+    Retention,
+    #[error("authentication of type Bearer needs bearer.secretRef")]
+    BearerMissing,
+    #[error("there is no Secret {0} in this namespace: create it with a token of at least 16 bytes")]
+    SecretMissing(String),
+    #[error(
+        "the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [get, list, watch], and a RoleBinding of it to the operator's service account"
+    )]
+    SecretForbidden(String),
+    #[error("the API server has not said yet what is in the Secret {0}; trying again")]
+    SecretUnknown(String),
+    #[error("the Secret {0} has no key {1}: add it, or name the right key")]
+    KeyMissing(String, String),
+    #[error("the token under key {1} of the Secret {0} is not text of at least 16 bytes: make it longer")]
+    TokenTooShort(String, String),
+}
+
+impl Problem {
+    /// The word for a condition.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::GrantNotPermitted => grants::GRANT_NOT_PERMITTED,
+            Self::Host(_) => "InvalidHost",
+            Self::Network(error) => error.reason(),
+            Self::Retention => "InvalidRetention",
+            Self::BearerMissing => "BearerMissing",
+            Self::SecretMissing(_) => "SecretMissing",
+            Self::SecretForbidden(_) => "SecretForbidden",
+            Self::SecretUnknown(_) => "SecretUnknown",
+            Self::KeyMissing(..) => "KeyMissing",
+            Self::TokenTooShort(..) => "TokenTooShort",
+        }
+    }
+}
+
+/// A spec that makes sense.
+#[derive(Debug)]
+pub struct Accepted {
+    pub hosts: Vec<String>,
+    pub network: Network,
+    pub retention: SignedDuration,
+    pub is_granting: bool,
+}
+
+pub fn accept(object: &ImageRegistry, settings: &Settings) -> Result<Accepted, Problem> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let is_granting = settings.is_granting(namespace);
+    let spec = &object.spec;
+    if grants::reaches_beyond(&spec.allowed_reports) && !is_granting {
+        return Err(Problem::GrantNotPermitted);
+    }
+    let mut hosts: Vec<String> = spec
+        .endpoints
+        .iter()
+        .map(|endpoint| normalised(&endpoint.host))
+        .collect::<Result<_, _>>()?;
+    hosts.sort();
+    hosts.dedup();
+    Ok(Accepted {
+        hosts,
+        network: network(&spec.network)?,
+        retention: parse_duration(&spec.retention).ok_or(Problem::Retention)?,
+        is_granting,
+    })
+}
+
+/// A host as references have it: every spelling of Docker Hub is one.
+fn normalised(host: &str) -> Result<String, Problem> {
+    // A host without a dot or port reads as a path; no pod could refer to such a registry either.
+    let name: RepositoryName = format!("{host}/any/repository")
+        .parse()
+        .map_err(|_| Problem::Host(host.to_owned()))?;
+    if name.path == "any/repository" {
+        Ok(name.host)
+    } else {
+        Err(Problem::Host(host.to_owned()))
+    }
+}
+
+fn network(spec: &RegistryNetwork) -> Result<Network, Problem> {
+    let forwarded = match spec.forwarded_address {
+        ForwardedAddress::Untrusted => event::ForwardedAddress::Untrusted,
+        ForwardedAddress::Trusted => event::ForwardedAddress::Trusted,
+    };
+    Network::new(forwarded, &spec.trusted_proxies, &spec.private_cidrs).map_err(Problem::Network)
+}
+
+pub fn format(format: SourceFormat) -> Format {
+    match format {
+        SourceFormat::Distribution => Format::Distribution,
+    }
+}
+
+pub fn secret_of(source: &EventSource) -> Result<&BearerSecretRef, Problem> {
+    let bearer = source.webhook.authentication.bearer.as_ref();
+    bearer
+        .map(|bearer| &bearer.secret_ref)
+        .ok_or(Problem::BearerMissing)
+}
+
+/// The tokens that are accepted.
+pub fn tokens(reference: &BearerSecretRef, data: &SecretData) -> Result<Vec<SecretString>, Problem> {
+    reference
+        .keys
+        .iter()
+        .map(|key| {
+            let value = data
+                .get(key)
+                .ok_or_else(|| Problem::KeyMissing(reference.name.clone(), key.clone()))?;
+            std::str::from_utf8(value)
+                .map(str::trim)
+                .ok()
+                .filter(|token| token.len() >= SHORTEST_TOKEN)
+                .map(SecretString::from)
+                .ok_or_else(|| Problem::TokenTooShort(reference.name.clone(), key.clone()))
+        })
+        .collect()
+}
+
+/// What has come from an accepted registry.
+#[derive(Debug)]
+pub struct Received {
+    pub sources: Vec<SourceState>,
+    /// Requests refused since the operator started.
+    pub rejected: i64,
+    /// Others that claim a host of it.
+    pub rivals: Vec<ObjectKey>,
+}
+
+pub fn status_of(
+    outcome: Result<Received, Problem>,
+    object: &ImageRegistry,
+    previous: &ImageRegistryStatus,
+    now: Timestamp,
+) -> ImageRegistryStatus {
+    let generation = object.metadata.generation;
+    let conditions = Conditions::new(&previous.conditions, generation, now);
+    let status = |conditions, sources| ImageRegistryStatus {
+        observed_generation: generation.unwrap_or_default(),
+        conditions,
+        sources,
+    };
+    match outcome {
+        Err(problem) => {
+            let (reason, message) = (problem.reason(), problem.to_string());
+            let kind = if matches!(problem, Problem::SecretUnknown(_)) {
+                RECONCILING
+            } else {
+                STALLED
+            };
+            let conditions = conditions
+                .set(READY, false, reason, message.clone())
+                .set(kind, true, reason, message)
+                .build();
+            status(conditions, previous.sources.clone())
+        }
+        Ok(received) => {
+            let conditions = if received.rivals.is_empty() {
+                conditions.set(READY, true, "Accepted", "accepted; the webhook listens")
+            } else {
+                let names: Vec<String> = received.rivals.iter().map(ToString::to_string).collect();
+                let message = format!(
+                    "a host is also claimed by {}: neither serves where both could",
+                    names.join(", ")
+                );
+                conditions.set(READY, false, "HostConflict", message.clone()).set(
+                    STALLED,
+                    true,
+                    "HostConflict",
+                    message,
+                )
+            };
+            let last = received
+                .sources
+                .iter()
+                .filter_map(|source| source.last_event)
+                .max();
+            let conditions = match last {
+                Some(_) => conditions.set(RECEIVING, true, "EventsReceived", "events have been received"),
+                None => conditions.set(
+                    RECEIVING,
+                    crate::crd::ConditionStatus::Unknown,
+                    "NoEventYet",
+                    "no event has been received yet: point the registry's notifications at the path in status.sources",
+                ),
+            };
+            let sources = object
+                .spec
+                .sources
+                .iter()
+                .map(|source| source_status(object, source, &received))
+                .collect();
+            status(conditions.build(), sources)
+        }
+    }
+}
+
+fn source_status(object: &ImageRegistry, source: &EventSource, received: &Received) -> SourceStatus {
+    let state = received.sources.iter().find(|state| state.source == source.name);
+    let path = SourcePath {
+        namespace: object.metadata.namespace.clone().unwrap_or_default(),
+        name: object.metadata.name.clone().unwrap_or_default(),
+        source: source.name.clone(),
+    };
+    let gaps: Vec<CoverageGap> = state
+        .map(|state| {
+            let newest = state.gaps.iter().rev().take(LISTED_GAPS);
+            newest
+                .map(|gap| CoverageGap {
+                    reason: gap.reason.clone(),
+                    start: gap.window.start,
+                    end: gap.window.end,
+                })
+                .collect()
+        })
+        .unwrap_or_default();
+    let coverage = ["Push", "Pull", "Delete"]
+        .into_iter()
+        .map(|category| CategoryCoverage {
+            category: category.to_owned(),
+            state: match state {
+                None => "Unknown",
+                Some(_) if gaps.is_empty() => "Complete",
+                Some(_) => "Partial",
+            }
+            .to_owned(),
+            since: state.map(|state| state.since),
+            gaps: gaps.clone(),
+        })
+        .collect();
+    SourceStatus {
+        name: source.name.clone(),
+        path: path.to_string(),
+        coverage,
+        events: EventCounts {
+            stored: state.map_or(0, |state| state.stored),
+            duplicates: state.map_or(0, |state| state.duplicates),
+            ignored: state.map_or(0, |state| state.ignored),
+            rejected: received.rejected,
+            quarantined: state.map_or(0, |state| state.quarantined),
+        },
+        last_event_time: state.and_then(|state| state.last_event),
+    }
+}

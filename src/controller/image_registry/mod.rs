@@ -1,0 +1,245 @@
+//! Image registries: accept, open their webhooks, say what has come.
+
+mod decide;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use jiff::Timestamp;
+use kube::{ResourceExt, runtime::controller::Action};
+use secrecy::SecretString;
+use tracing::{info, warn};
+
+use crate::{
+    crd::{ImageRegistry, ImageRegistryStatus},
+    receive::{Source, SourcePath},
+    telemetry::KindLabel,
+};
+
+use self::decide::{Accepted, Problem, Received, accept, status_of, tokens};
+
+use super::{
+    kinds::{self, Reconcile},
+    registries::Registry,
+    secrets::{SecretState, Secrets},
+    status::{self, WriteError},
+    touch::ObjectKey,
+    world::World,
+};
+
+/// How often the numbers in a status are brought up to date.
+const REFRESH: Duration = Duration::from_mins(1);
+
+/// Runs until cancelled.
+pub async fn run(world: Arc<World>) {
+    let touched = world.touched_registries.clone();
+    let secrets = Secrets::new(
+        world.client.clone(),
+        touched.clone(),
+        world.tasks.clone(),
+        world.cancel.clone(),
+    );
+    let registries = Arc::new(ImageRegistries {
+        world: world.clone(),
+        secrets,
+        paths: Mutex::default(),
+        written: Mutex::default(),
+    });
+    kinds::drive::<ImageRegistry, ImageRegistries>(world, touched, registries).await;
+}
+
+struct ImageRegistries {
+    world: Arc<World>,
+    secrets: Secrets,
+    /// The webhooks each registry has.
+    paths: Mutex<HashMap<ObjectKey, Vec<SourcePath>>>,
+    written: Mutex<HashMap<ObjectKey, Instant>>,
+}
+
+impl Reconcile<ImageRegistry> for ImageRegistries {
+    fn reconcile(
+        self: Arc<Self>,
+        registry: Arc<ImageRegistry>,
+    ) -> BoxFuture<'static, Result<Action, WriteError>> {
+        async move { self.reconcile_registry(&registry).await }.boxed()
+    }
+
+    fn gone(&self, key: &ObjectKey) {
+        self.secrets.release(key);
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+        self.withdraw(key);
+    }
+}
+
+impl ImageRegistries {
+    async fn reconcile_registry(&self, object: &ImageRegistry) -> Result<Action, WriteError> {
+        let key = ObjectKey::of(object);
+        let previous = object.status.clone().unwrap_or_default();
+        let outcome = match accept(object, &self.world.settings) {
+            Ok(accepted) => self.open(&key, object, accepted).await,
+            Err(problem) => Err(problem),
+        };
+        if outcome.is_err() {
+            self.withdraw(&key);
+        }
+        let status = status_of(outcome, object, &previous, Timestamp::now());
+        self.write(&key, &previous, status).await?;
+        Ok(Action::requeue(REFRESH))
+    }
+
+    /// Opens the webhooks, lets reports use the registry, and reads what has come so far.
+    async fn open(
+        &self,
+        key: &ObjectKey,
+        object: &ImageRegistry,
+        accepted: Accepted,
+    ) -> Result<Received, Problem> {
+        let Accepted {
+            hosts,
+            network,
+            retention,
+            is_granting,
+        } = accepted;
+        let registry = Registry {
+            key: key.clone(),
+            uid: object.uid().unwrap_or_default(),
+            hosts,
+            network: Arc::new(network),
+            retention,
+            allowed: object.spec.allowed_reports.clone(),
+            is_granting,
+        };
+        let store_key = registry.store_key();
+        let mut paths = Vec::new();
+        for source in &object.spec.sources {
+            let reference = decide::secret_of(source)?;
+            let data = match self.secrets.follow(key, &reference.name).await {
+                SecretState::Present(data) => data,
+                SecretState::Missing => return Err(Problem::SecretMissing(reference.name.clone())),
+                SecretState::Forbidden => return Err(Problem::SecretForbidden(reference.name.clone())),
+                SecretState::Unknown => return Err(Problem::SecretUnknown(reference.name.clone())),
+            };
+            let tokens: Vec<SecretString> = tokens(reference, &data)?;
+            let path = SourcePath {
+                namespace: key.namespace.clone(),
+                name: key.name.clone(),
+                source: source.name.clone(),
+            };
+            self.world.directory.insert(
+                path.clone(),
+                Source {
+                    registry: store_key.clone(),
+                    name: source.name.clone(),
+                    format: decide::format(source.format),
+                    tokens,
+                },
+            );
+            paths.push(path);
+        }
+        self.close_others(key, &paths);
+        let rivals = self.world.registries.rivals(&registry);
+        let is_news = !self
+            .world
+            .registries
+            .all()
+            .iter()
+            .any(|known| known.is_same(&registry));
+        if is_news {
+            info!(registry = %key, "accepted");
+            self.world.registries.insert(registry);
+            self.world.interests.touch_all();
+            self.world.touched_registries.touch(rivals.clone());
+            self.count();
+        }
+        let sources = self
+            .world
+            .events
+            .sources(store_key)
+            .await
+            .unwrap_or_else(|error| {
+                warn!(registry = %key, %error, "failed to read what has been received");
+                Vec::new()
+            });
+        Ok(Received {
+            sources,
+            rejected: paths.iter().map(|path| self.world.directory.rejected(path)).sum(),
+            rivals,
+        })
+    }
+
+    fn close_others(&self, key: &ObjectKey, kept: &[SourcePath]) {
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = paths.insert(key.clone(), kept.to_vec()).unwrap_or_default();
+        for path in before.iter().filter(|path| !kept.contains(path)) {
+            self.world.directory.remove(path);
+        }
+    }
+
+    fn withdraw(&self, key: &ObjectKey) {
+        let paths = self
+            .paths
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+        for path in paths.unwrap_or_default() {
+            self.world.directory.remove(&path);
+        }
+        if let Some(registry) = self.world.registries.remove(key) {
+            self.world.interests.touch_all();
+            self.world
+                .touched_registries
+                .touch(self.world.registries.rivals(&registry));
+        }
+        self.count();
+    }
+
+    fn count(&self) {
+        let all = self.world.registries.all().len();
+        self.world
+            .metrics
+            .registries
+            .set(i64::try_from(all).unwrap_or(i64::MAX));
+    }
+
+    async fn write(
+        &self,
+        key: &ObjectKey,
+        previous: &ImageRegistryStatus,
+        status: ImageRegistryStatus,
+    ) -> Result<(), WriteError> {
+        if status == *previous {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let only_counts = status.conditions == previous.conditions && !previous.sources.is_empty();
+        let recently = self
+            .written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .is_some_and(|written| now.duration_since(*written) < REFRESH);
+        if only_counts && recently {
+            return Ok(());
+        }
+        status::write::<ImageRegistry, _>(&self.world.client, key, &status).await?;
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.clone(), now);
+        self.world
+            .metrics
+            .status_writes
+            .get_or_create(&KindLabel {
+                kind: "ImageRegistry",
+            })
+            .inc();
+        Ok(())
+    }
+}

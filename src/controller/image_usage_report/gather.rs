@@ -1,0 +1,245 @@
+//! Loading all that an answer rests on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::{
+    analysis::{self, EventEvidence, Evidence, Question, RegistryEvidence, Subject, TagHistory},
+    crd::{ImageUsageReport, ImageUsageReportStatus},
+    event::{LogicalCategory, clauses},
+    image::{Digest, RepositoryName},
+    store::{AttributedEvent, Clause, EventQuery, PageKey, StoreError, Tally},
+};
+
+use super::{
+    super::{
+        clusters::{self, InventoryQuestion},
+        registries::{Lookup, Registry},
+        touch::ObjectKey,
+        world::World,
+    },
+    accepted,
+};
+
+/// Events read at a time.
+const PAGE: usize = 200;
+/// Tags of a repository whose events are counted one by one.
+const TALLIED_TAGS: usize = 200;
+/// Pages looked through for events that the filter on network types lets through.
+const PAGES: usize = 50;
+
+pub enum Gathered {
+    Evidence(Evidence),
+    /// A selected cluster has not been read yet.
+    Waiting(ObjectKey),
+    StoreFailed,
+}
+
+pub async fn gather(
+    world: &World,
+    report: &ImageUsageReport,
+    question: &Question,
+    previous: &ImageUsageReportStatus,
+    now: Timestamp,
+) -> Gathered {
+    let key = ObjectKey::of(report);
+    let labels = world.namespace_labels(&key.namespace);
+    let lookup = world
+        .registries
+        .lookup(&question.repository.host, &key.namespace, labels.as_ref());
+    let repositories = names(&question.repository, &lookup);
+    world.interests.register(&key, repositories.clone());
+
+    let store_failed = |error: StoreError| {
+        tracing::warn!(report = %key, %error, "failed to read events");
+        Gathered::StoreFailed
+    };
+    let mut registry = match &lookup {
+        Lookup::Nobody => RegistryEvidence::None,
+        Lookup::Conflict(names) => RegistryEvidence::Conflict(names.clone()),
+        Lookup::One(registry) => match events(world, registry, question, now).await {
+            Ok(events) => RegistryEvidence::Events(Box::new(events)),
+            Err(error) => return store_failed(error),
+        },
+    };
+    let selection = world.clusters.select(
+        report.spec.clusters.selector.as_ref(),
+        &key.namespace,
+        labels.as_ref(),
+    );
+    let digests = digests(question, &registry);
+    let inventory_question = InventoryQuestion {
+        repositories: &repositories,
+        digests: &digests,
+    };
+    let clusters = match clusters::evidence(&selection.clusters, &inventory_question) {
+        Ok(clusters) => clusters,
+        Err(cluster) => return Gathered::Waiting(cluster),
+    };
+    if let (Lookup::One(registry), RegistryEvidence::Events(events), Subject::Repository) =
+        (&lookup, &mut registry, &question.subject)
+    {
+        let used: BTreeSet<&str> = clusters
+            .iter()
+            .flat_map(|cluster| &cluster.uses)
+            .map(|used| used.image.tag_or_latest())
+            .collect();
+        match tag_tallies(world, registry, question, events, &used, now).await {
+            Ok(tallies) => events.tag_tallies = tallies,
+            Err(error) => return store_failed(error),
+        }
+    }
+    let serving: BTreeSet<&str> = selection
+        .clusters
+        .iter()
+        .map(|cluster| cluster.uid.as_str())
+        .collect();
+    // A cluster that lost its label is withdrawn; one that the report itself left out is not.
+    let asked_anew = previous.observed_generation != report.metadata.generation.unwrap_or_default();
+    let deselected: BTreeSet<&str> = selection
+        .deselected
+        .iter()
+        .filter(|_| asked_anew)
+        .map(String::as_str)
+        .collect();
+    let accepted: BTreeSet<&str> = accepted(report).into_iter().collect();
+    let withdrawn = analysis::withdrawn(&previous.coverage, &serving, &deselected, &accepted, now);
+    Gathered::Evidence(Evidence {
+        clusters,
+        hidden_clusters: selection.hidden,
+        withdrawn,
+        registry,
+    })
+}
+
+/// Every name of the repository: under each host of its registry.
+fn names(repository: &RepositoryName, lookup: &Lookup) -> Vec<RepositoryName> {
+    match lookup {
+        Lookup::One(registry) => registry.names(&repository.path),
+        Lookup::Nobody | Lookup::Conflict(_) => vec![repository.clone()],
+    }
+}
+
+/// The content that was asked about, as far as it is known.
+fn digests(question: &Question, registry: &RegistryEvidence) -> Vec<Digest> {
+    match (&question.subject, registry) {
+        (Subject::Digest(digest), _) => vec![digest.clone()],
+        (Subject::Tag(tag), RegistryEvidence::Events(events)) => TagHistory::new(&events.pointers)
+            .current(tag)
+            .cloned()
+            .into_iter()
+            .collect(),
+        (Subject::Repository, RegistryEvidence::Events(events)) => {
+            let digests: std::collections::HashSet<_> = events
+                .pointers
+                .iter()
+                .filter_map(|pointer| pointer.digest.clone())
+                .collect();
+            digests.into_iter().collect()
+        }
+        (_, RegistryEvidence::None | RegistryEvidence::Conflict(_)) => Vec::new(),
+    }
+}
+
+async fn events(
+    world: &World,
+    registry: &Registry,
+    question: &Question,
+    now: Timestamp,
+) -> Result<EventEvidence, StoreError> {
+    let store = &world.events;
+    let repository = question.repository.path.clone();
+    let sources = store.sources(registry.store_key()).await?;
+    let pointers = store
+        .tag_pointers(registry.store_key(), repository.clone())
+        .await?;
+    let tags = match question.subject {
+        Subject::Repository => store.tags(registry.store_key(), repository.clone()).await?,
+        Subject::Tag(_) | Subject::Digest(_) => Vec::new(),
+    };
+    let window = question.range.window(now);
+    let clauses = match &question.subject {
+        Subject::Tag(tag) => clauses::clauses_for_tag(tag, &pointers, window),
+        Subject::Digest(digest) => clauses::clauses_for_digest(digest, &pointers, window),
+        Subject::Repository => clauses::clauses_for_repository(window),
+    };
+    let query = |categories, clauses: Vec<Clause>| EventQuery {
+        registry: registry.store_key(),
+        repository: repository.clone(),
+        categories,
+        clauses,
+    };
+    let tally = store.tally(query(Vec::new(), clauses.clone())).await?;
+    let lines = newest(
+        world,
+        registry,
+        question,
+        query(question.filter.listed(), clauses),
+    )
+    .await?;
+    Ok(EventEvidence {
+        registry: registry.key.to_string(),
+        retention: registry.retention,
+        network: registry.network.clone(),
+        pointers,
+        tags,
+        sources,
+        tally,
+        tag_tallies: BTreeMap::new(),
+        lines,
+    })
+}
+
+/// The events of single tags, counted: of those that nothing uses, since a use decides without them.
+async fn tag_tallies(
+    world: &World,
+    registry: &Registry,
+    question: &Question,
+    events: &EventEvidence,
+    used: &BTreeSet<&str>,
+    now: Timestamp,
+) -> Result<BTreeMap<String, Vec<Tally>>, StoreError> {
+    let window = question.range.window(now);
+    let mut tallies = BTreeMap::new();
+    let unused = events.tags.iter().filter(|tag| !used.contains(tag.tag.as_str()));
+    for tag in unused.take(TALLIED_TAGS) {
+        let query = EventQuery {
+            registry: registry.store_key(),
+            repository: question.repository.path.clone(),
+            categories: vec![LogicalCategory::Pull, LogicalCategory::Check],
+            clauses: clauses::clauses_for_tag(&tag.tag, &events.pointers, window),
+        };
+        tallies.insert(tag.tag.clone(), world.events.tally(query).await?);
+    }
+    Ok(tallies)
+}
+
+/// The newest events that the filter lets through.
+async fn newest(
+    world: &World,
+    registry: &Registry,
+    question: &Question,
+    query: EventQuery,
+) -> Result<Vec<AttributedEvent>, StoreError> {
+    let filter = &question.filter;
+    let mut lines = Vec::new();
+    let mut before: Option<PageKey> = None;
+    for _ in 0..PAGES {
+        let page = world.events.events(query.clone(), before.take(), PAGE).await?;
+        let is_last = page.len() < PAGE;
+        before = page.last().map(|last| PageKey {
+            time: last.event.time,
+            id: last.event.id.clone(),
+        });
+        lines
+            .extend(page.into_iter().filter(|line| {
+                filter.lets_through(registry.network.client(line.event.address).network_type)
+            }));
+        if is_last || lines.len() >= filter.limit {
+            break;
+        }
+    }
+    lines.truncate(filter.limit);
+    Ok(lines)
+}

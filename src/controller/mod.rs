@@ -1,0 +1,23 @@
+//! Reconciling the three kinds: load, decide (pure), apply.
+
+mod cluster_authorization;
+mod clusters;
+mod grants;
+mod image_registry;
+mod image_usage_report;
+mod kinds;
+mod registries;
+mod scope;
+mod secrets;
+mod status;
+mod touch;
+mod world;
+
+pub use cluster_authorization::run as run_cluster_authorizations;
+pub use clusters::Clusters;
+pub use image_registry::run as run_image_registries;
+pub use image_usage_report::WriteBudget;
+pub use image_usage_report::run as run_image_usage_reports;
+pub use registries::Registries;
+pub use touch::{Interests, ObjectKey, Touched};
+pub use world::World;

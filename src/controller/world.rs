@@ -1,0 +1,48 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Client,
+    api::PartialObjectMeta,
+    runtime::reflector::{ObjectRef, Store},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{receive::Directory, settings::Settings, store::EventReader, telemetry::Metrics, web::Readiness};
+
+use super::{
+    clusters::Clusters,
+    image_usage_report::WriteBudget,
+    registries::Registries,
+    touch::{Interests, Touched},
+};
+
+/// What the controllers share.
+pub struct World {
+    pub settings: Settings,
+    pub client: Client,
+    pub clusters: Clusters,
+    pub registries: Arc<Registries>,
+    pub directory: Arc<Directory>,
+    pub events: Arc<dyn EventReader>,
+    pub interests: Arc<Interests>,
+    /// `ClusterAuthorizations` to look at again.
+    pub touched_clusters: Arc<Touched>,
+    /// `ImageRegistries` to look at again.
+    pub touched_registries: Arc<Touched>,
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    pub readiness: Readiness,
+    pub metrics: Metrics,
+    pub budget: WriteBudget,
+    pub tasks: TaskTracker,
+    pub cancel: CancellationToken,
+}
+
+impl World {
+    /// The labels of a namespace, where they are known.
+    #[must_use]
+    pub fn namespace_labels(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        let namespace = self.namespaces.get(&ObjectRef::new(name))?;
+        Some(namespace.metadata.labels.clone().unwrap_or_default())
+    }
+}

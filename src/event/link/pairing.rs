@@ -1,0 +1,69 @@
+//! Pairing of requests of one client: who takes what.
+//!
+//! A later request takes the nearest earlier one that is still free. Because the
+//! nearest is preferred, the outcome is local: one more request shifts the choices of
+//! requests at most [`PAIRING`] after it, each towards something older, and frees or
+//! takes nothing older than [`PAIRING`] before it. [`Relink`](super::Relink) rests on that.
+
+use std::net::IpAddr;
+
+use super::{LATE, PAIRING};
+use crate::event::{AddressSource, RegistryEvent, StoredEvent};
+
+/// Who asked, as far as events tell: address without port, and user agent. Clients
+/// behind one address with one program are one; so are those of whom neither is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Client<'a> {
+    address: Option<(IpAddr, AddressSource)>,
+    user_agent: Option<&'a str>,
+}
+
+impl<'a> Client<'a> {
+    pub(super) fn of(event: &'a RegistryEvent) -> Self {
+        Self {
+            address: event
+                .address
+                .map(|address| (address.ip.to_canonical(), address.source)),
+            user_agent: event.user_agent.as_deref(),
+        }
+    }
+}
+
+/// Pairs events of one client. `earlier` and `later` are positions in `raw`, which is
+/// in order of (time, id), and ascend. Each event is in at most one pair `(earlier, later)`.
+pub(super) fn nearest(
+    raw: &[&StoredEvent],
+    earlier: &[usize],
+    later: &[usize],
+    fits: impl Fn(&RegistryEvent, &RegistryEvent) -> bool,
+) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    let mut free: Vec<usize> = Vec::new();
+    let mut coming = earlier.iter().copied().peekable();
+    for &taker in later {
+        let event = raw[taker];
+        while let Some(part) = coming.next_if(|&part| raw[part].time <= event.time) {
+            free.push(part);
+        }
+        let mut found = None;
+        for (place, &part) in free.iter().enumerate().rev() {
+            let part = raw[part];
+            if event.time.duration_since(part.time) > PAIRING {
+                break;
+            }
+            if together(part, event) && fits(&part.event, &event.event) {
+                found = Some(place);
+                break;
+            }
+        }
+        if let Some(place) = found {
+            pairs.push((free.remove(place), taker));
+        }
+    }
+    pairs
+}
+
+/// Whether neither came too late for the other.
+fn together(one: &StoredEvent, other: &StoredEvent) -> bool {
+    one.received.duration_since(other.received).abs() <= LATE
+}

@@ -1,0 +1,127 @@
+use std::collections::HashMap;
+
+use super::{
+    DigestFacts, is_head, logical,
+    pairing::{Client, nearest},
+};
+use crate::{
+    event::{LogicalCategory, LogicalEvent, StoredEvent},
+    image::Digest,
+};
+
+/// Each GET is a Pull, save one that fetches a platform's manifest right after its
+/// index; a HEAD that no GET takes is a Check.
+///
+/// `raw` holds pulls only, in order of (time, id).
+pub(super) fn pulls(raw: &[&StoredEvent], facts: &impl DigestFacts) -> Vec<LogicalEvent> {
+    let head_of = heads(raw);
+    let index_of = if facts.has_edges() {
+        indexes(raw, &head_of, facts)
+    } else {
+        HashMap::new()
+    };
+
+    let mut made: HashMap<usize, LogicalEvent> = HashMap::new();
+    for (position, event) in raw.iter().enumerate() {
+        let category = if is_head(event) {
+            LogicalCategory::Check
+        } else {
+            LogicalCategory::Pull
+        };
+        made.insert(position, logical(event, category));
+    }
+    for (get, head) in head_of {
+        absorb(&mut made, get, head);
+    }
+    for (child, index) in index_of {
+        absorb(&mut made, index, child);
+    }
+    made.into_values().collect()
+}
+
+/// `part` becomes a part of `whole`, which keeps its own id, time and, if it has one, tag.
+fn absorb(made: &mut HashMap<usize, LogicalEvent>, whole: usize, part: usize) {
+    let Some(part) = made.remove(&part) else { return };
+    if let Some(whole) = made.get_mut(&whole) {
+        whole.raw_count += part.raw_count;
+        if whole.tags.is_empty() {
+            whole.tags = part.tags;
+        }
+    }
+}
+
+/// Which HEAD by tag each GET takes.
+fn heads(raw: &[&StoredEvent]) -> HashMap<usize, usize> {
+    #[derive(Default)]
+    struct Requests {
+        heads: Vec<usize>,
+        gets: Vec<usize>,
+    }
+    let mut groups: HashMap<(Client<'_>, &Digest), Requests> = HashMap::new();
+    for (position, stored) in raw.iter().enumerate() {
+        let Some(digest) = &stored.event.digest else {
+            continue;
+        };
+        let group = groups.entry((Client::of(&stored.event), digest)).or_default();
+        if !is_head(stored) {
+            group.gets.push(position);
+        } else if stored.event.tag.is_some() {
+            group.heads.push(position);
+        }
+    }
+    let mut head_of = HashMap::new();
+    for Requests { heads, gets } in groups.values() {
+        let pairs = nearest(raw, heads, gets, |head, get| {
+            get.tag.is_none() || get.tag == head.tag
+        });
+        head_of.extend(pairs.into_iter().map(|(head, get)| (get, head)));
+    }
+    head_of
+}
+
+/// Which GET of an index takes each GET of one of its children: the nearest before it
+/// that has not taken this child yet.
+///
+/// A GET by tag, or after a HEAD by tag, is never a child's: it was asked for by name.
+/// Only a GET that is not itself of this kind can take one.
+fn indexes(
+    raw: &[&StoredEvent],
+    head_of: &HashMap<usize, usize>,
+    facts: &impl DigestFacts,
+) -> HashMap<usize, usize> {
+    let mut parents_of: HashMap<&Digest, Vec<Digest>> = HashMap::new();
+    let mut children: HashMap<(Client<'_>, &Digest), Vec<usize>> = HashMap::new();
+    let mut tops: HashMap<(Client<'_>, &Digest), Vec<usize>> = HashMap::new();
+    for (position, stored) in raw.iter().enumerate() {
+        let Some(digest) = &stored.event.digest else {
+            continue;
+        };
+        if is_head(stored) {
+            continue;
+        }
+        let named = stored.event.tag.is_some() || head_of.contains_key(&position);
+        let parents = parents_of.entry(digest).or_insert_with(|| facts.parents(digest));
+        let kind = if named || parents.is_empty() {
+            &mut tops
+        } else {
+            &mut children
+        };
+        kind.entry((Client::of(&stored.event), digest))
+            .or_default()
+            .push(position);
+    }
+    let mut index_of = HashMap::new();
+    for ((client, child), later) in &children {
+        let mut earlier: Vec<usize> = parents_of[child]
+            .iter()
+            .filter_map(|parent| tops.get(&(*client, parent)))
+            .flatten()
+            .copied()
+            .collect();
+        earlier.sort_unstable();
+        earlier.dedup();
+        let pairs = nearest(raw, &earlier, later, |_, _| true);
+        index_of.extend(pairs.into_iter().map(|(index, child)| (child, index)));
+    }
+    index_of
+}

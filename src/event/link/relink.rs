@@ -1,0 +1,115 @@
+use std::collections::{BTreeSet, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{DigestFacts, PAIRING, is_head, link};
+use crate::event::{Category, LogicalEvent, StoredEvent};
+
+/// A stretch of event time. Both ends belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub first: Timestamp,
+    pub last: Timestamp,
+}
+
+/// What has to be read again, and linked again, because raw events of a repository are new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relink {
+    /// Where the new raw events lie.
+    pub changed: Span,
+    /// Where raw events have to be read.
+    pub read: Span,
+}
+
+/// Ids of logical events to delete (some of them may not exist), and the logical
+/// events to insert after that: only ones whose id is in `remove`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replacement {
+    pub remove: Vec<String>,
+    pub insert: Vec<LogicalEvent>,
+}
+
+impl Span {
+    #[must_use]
+    pub fn contains(&self, time: Timestamp) -> bool {
+        self.first <= time && time <= self.last
+    }
+
+    /// Longer at both ends, as far as time goes.
+    fn widened(self, before: SignedDuration, after: SignedDuration) -> Self {
+        Self {
+            first: self.first.checked_sub(before).unwrap_or(Timestamp::MIN),
+            last: self.last.checked_add(after).unwrap_or(Timestamp::MAX),
+        }
+    }
+}
+
+impl Relink {
+    /// What new raw events in `changed` can touch.
+    #[must_use]
+    pub fn around(changed: Span, facts: &impl DigestFacts) -> Self {
+        // With edges, who takes a HEAD decides who may take a child's GET: two pairings
+        // lie between the new event and the last one it can move, and one more on
+        // either side is needed to make those exactly.
+        let reach = if facts.has_edges() { PAIRING * 3 } else { PAIRING };
+        Self {
+            changed,
+            read: changed.widened(reach, reach),
+        }
+    }
+
+    /// What to write, given the raw events that the module asks for.
+    #[must_use]
+    pub fn replacement(&self, raw: &[StoredEvent], facts: &impl DigestFacts) -> Replacement {
+        let touched = self.touched(raw, facts.has_edges());
+        let insert: Vec<_> = link(raw, facts)
+            .into_iter()
+            .filter(|made| touched.contains(made.id.as_str()))
+            .collect();
+        Replacement {
+            remove: touched.into_iter().map(str::to_owned).collect(),
+            insert,
+        }
+    }
+
+    /// Ids of the raw events whose logical event may be another now, or begin or cease to be.
+    fn touched<'a>(&self, raw: &'a [StoredEvent], edges: bool) -> BTreeSet<&'a str> {
+        let Self { changed, read: _ } = *self;
+        let (heads, others) = if edges {
+            let both = changed.widened(PAIRING, PAIRING * 2);
+            (both, both)
+        } else {
+            // Of a pair, the HEAD is the earlier.
+            (
+                changed.widened(PAIRING, NOTHING),
+                changed.widened(NOTHING, PAIRING),
+            )
+        };
+        let requests: HashSet<&str> = raw
+            .iter()
+            .filter(|stored| changed.contains(stored.time))
+            .filter_map(delete_request)
+            .collect();
+        raw.iter()
+            .filter(|stored| match stored.event.category {
+                Category::Delete => {
+                    changed.contains(stored.time)
+                        || delete_request(stored).is_some_and(|request| requests.contains(request))
+                }
+                Category::Pull if is_head(stored) => heads.contains(stored.time),
+                Category::Pull | Category::Push => others.contains(stored.time),
+            })
+            .map(|stored| stored.event.id.as_str())
+            .collect()
+    }
+}
+
+const NOTHING: SignedDuration = SignedDuration::ZERO;
+
+fn delete_request(stored: &StoredEvent) -> Option<&str> {
+    let event = &stored.event;
+    event
+        .request_id
+        .as_deref()
+        .filter(|_| event.category == Category::Delete)
+}

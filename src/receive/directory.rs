@@ -1,0 +1,136 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::{dialect::Format, store::RegistryKey};
+
+/// A shorter token is never accepted: it can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+
+/// Where a source delivers: it names an `ImageRegistry` and one of its sources.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourcePath {
+    pub namespace: String,
+    pub name: String,
+    pub source: String,
+}
+
+impl fmt::Display for SourcePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            namespace,
+            name,
+            source,
+        } = self;
+        write!(f, "/v1/events/{namespace}/{name}/{source}")
+    }
+}
+
+/// A source that may deliver.
+#[derive(Debug)]
+pub struct Source {
+    pub registry: RegistryKey,
+    pub name: String,
+    pub format: Format,
+    /// Those that are accepted, two while one is being replaced.
+    pub tokens: Vec<SecretString>,
+}
+
+/// The sources that may deliver, by their path. The controller fills it, the server reads it.
+#[derive(Debug, Default)]
+pub struct Directory(RwLock<HashMap<SourcePath, Arc<Entry>>>);
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) registry: RegistryKey,
+    pub(super) name: String,
+    pub(super) format: Format,
+    tokens: Vec<TokenHash>,
+    rejected: AtomicI64,
+}
+
+type TokenHash = [u8; 32];
+
+impl Directory {
+    /// Opens a path, or changes what it accepts.
+    pub fn insert(&self, path: SourcePath, source: Source) {
+        let Source {
+            registry,
+            name,
+            format,
+            tokens,
+        } = source;
+        let tokens = tokens
+            .iter()
+            .map(ExposeSecret::expose_secret)
+            .filter(|token| token.len() >= SHORTEST_TOKEN)
+            .map(|token| hash(token.as_bytes()))
+            .collect();
+        let mut sources = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let rejected = sources
+            .get(&path)
+            .map_or(0, |known| known.rejected.load(Ordering::Relaxed));
+        let entry = Entry {
+            registry,
+            name,
+            format,
+            tokens,
+            rejected: rejected.into(),
+        };
+        sources.insert(path, Arc::new(entry));
+    }
+
+    /// Closes a path.
+    pub fn remove(&self, path: &SourcePath) {
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(path);
+    }
+
+    /// Requests of a path refused since it was opened.
+    #[must_use]
+    pub fn rejected(&self, path: &SourcePath) -> i64 {
+        self.entry(path)
+            .map_or(0, |entry| entry.rejected.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn entry(&self, path: &SourcePath) -> Option<Arc<Entry>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+            .cloned()
+    }
+}
+
+impl Entry {
+    pub(super) fn count_rejected(&self) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether a token is one of an entry's, in a time that tells neither which nor whether there is such an entry.
+/// Hashes are compared, so that a length tells nothing either.
+pub(super) fn accepts(entry: Option<&Entry>, token: &[u8]) -> bool {
+    const NOBODYS: &[TokenHash] = &[[0; 32]];
+    let token = hash(token);
+    let tokens = entry.map_or(NOBODYS, |entry| &entry.tokens);
+    let found = tokens
+        .iter()
+        .fold(Choice::from(0), |found, accepted| found | accepted.ct_eq(&token));
+    bool::from(found) && entry.is_some()
+}
+
+fn hash(token: &[u8]) -> TokenHash {
+    Sha256::digest(token).into()
+}

@@ -1,0 +1,89 @@
+//! What the operator is told when it starts.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+
+use crate::cluster::Rules;
+
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// The operator's own namespace.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub namespace: String,
+    /// Folder for the event store.
+    #[arg(long, env = "DATA_DIR", default_value = "/var/lib/image-usage-operator")]
+    pub data_dir: PathBuf,
+    /// Where registries deliver their events.
+    #[arg(long, env = "WEBHOOK_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub webhook_address: SocketAddr,
+    /// Where health, readiness and metrics are served.
+    #[arg(long, env = "HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
+    pub health_address: SocketAddr,
+    /// Namespaces whose `ClusterAuthorizations` and `ImageRegistries` may serve reports of other namespaces;
+    /// by default the operator's own.
+    #[arg(long, env = "GRANTING_NAMESPACES", value_delimiter = ',')]
+    pub granting_namespaces: Vec<String>,
+    /// Addresses that a kubeconfig may point at although they are loopback, link-local or the cluster's own
+    /// services.
+    #[arg(long, env = "ALLOWED_API_SERVERS", value_delimiter = ',')]
+    pub allowed_api_servers: Vec<IpNet>,
+    /// Address ranges of the operator's own cluster's Services, which no kubeconfig may point at.
+    #[arg(long, env = "SERVICE_CIDRS", value_delimiter = ',')]
+    pub service_cidrs: Vec<IpNet>,
+    /// Address at which pods reach the operator's own API server, which no kubeconfig may point at; Kubernetes
+    /// tells every pod.
+    #[arg(long, env = "KUBERNETES_SERVICE_HOST")]
+    pub own_api_server: Option<IpAddr>,
+    /// Kubeconfig of the cluster whose custom resources are served; by default the cluster that the operator
+    /// runs in.
+    #[arg(long, env = "OPERATOR_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// How log lines are written.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people at a terminal.
+    Text,
+}
+
+/// Every cluster's Services have names below it unless it was changed.
+const CLUSTER_DOMAIN: &str = "cluster.local";
+
+impl Settings {
+    /// Which addresses a kubeconfig may point at.
+    #[must_use]
+    pub fn address_rules(&self) -> Rules {
+        Rules {
+            allowed: self.allowed_api_servers.clone(),
+            in_cluster: self
+                .service_cidrs
+                .iter()
+                .copied()
+                .chain(self.own_api_server.map(IpNet::from))
+                .collect(),
+            cluster_domain: CLUSTER_DOMAIN.to_owned(),
+        }
+    }
+
+    /// Whether objects of this namespace may serve reports of other namespaces.
+    #[must_use]
+    pub fn is_granting(&self, namespace: &str) -> bool {
+        if self.granting_namespaces.is_empty() {
+            namespace == self.namespace
+        } else {
+            self.granting_namespaces
+                .iter()
+                .any(|granting| granting == namespace)
+        }
+    }
+}

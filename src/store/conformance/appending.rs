@@ -1,0 +1,206 @@
+use futures::future::join_all;
+use jiff::SignedDuration;
+
+use super::{Backend, REPOSITORY, all, append, append_lines, ask, clause, delivery, ids, query, registry};
+use crate::{
+    event::{
+        AddressSource, DeleteTarget, LogicalCategory, LogicalEvent, RegistryEvent, SourceAddress,
+        StoredEvent, TimeSource,
+        fixture::{at, digest, raw, raws},
+    },
+    store::{EventLog, RegistryKey, Select},
+};
+
+pub(crate) async fn an_event_is_read_back_as_it_was_written<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    let precise = at(1.0) + SignedDuration::from_nanos(123_456_789);
+    let push = RegistryEvent {
+        tag: Some("v1".to_owned()),
+        digest: Some(format!("sha512:{}", "c3".repeat(64)).parse().unwrap()),
+        media_type: Some("application/vnd.oci.image.manifest.v1+json".to_owned()),
+        method: Some("PUT".to_owned()),
+        address: Some(SourceAddress {
+            ip: "2001:db8::7".parse().unwrap(),
+            source: AddressSource::Header,
+        }),
+        forwarded_chain: Some("2001:db8::7, 10.0.0.1".to_owned()),
+        actor: Some("Ann <ann@example.com> — '\"; DROP TABLE raw_events".to_owned()),
+        user_agent: Some("crane/v0.20".to_owned()),
+        time: Some(precise),
+        request_id: Some("r1".to_owned()),
+        instance_id: Some("i1".to_owned()),
+        ..raw("p1 1 a PUT v1 @A").event
+    };
+    let timeless = RegistryEvent {
+        time: None,
+        tag: None,
+        address: None,
+        user_agent: None,
+        ..raw("p2 1 a PUT v1 @A").event
+    };
+    let ahead = RegistryEvent {
+        time: Some(at(3600.0)),
+        ..raw("p3 1 a PUT v1 @A").event
+    };
+    let mut sent = delivery(vec![raw("x 2 a PUT - -")]);
+    sent.events = vec![push.clone(), timeless, ahead];
+    append(&store, sent).await;
+    backend.settle(&store).await;
+
+    let found = ask(&store, query(vec![clause(Select::All)])).await;
+    let events: Vec<&LogicalEvent> = found.iter().map(|found| &found.event).collect();
+    assert_eq!(
+        *events[2],
+        LogicalEvent {
+            id: "p1".to_owned(),
+            category: LogicalCategory::Push,
+            target: None::<DeleteTarget>,
+            repository: REPOSITORY.to_owned(),
+            tags: vec!["v1".to_owned()],
+            digest: push.digest,
+            media_type: push.media_type,
+            address: push.address,
+            actor: push.actor,
+            user_agent: push.user_agent,
+            time: precise,
+            time_source: TimeSource::Event,
+            raw_count: 1,
+        }
+    );
+    for event in &events[..2] {
+        assert_eq!(
+            (event.time, event.time_source),
+            (at(2.0), TimeSource::Received),
+            "{}",
+            event.id
+        );
+    }
+}
+
+pub(crate) async fn the_same_event_again_changes_nothing<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    let twice = delivery(raws("g1 1 a GET v1 @A\ng1 1 a GET v1 @A\ng2 2 a GET v1 @A"));
+    let first = append(&store, twice.clone()).await;
+    assert_eq!((first.stored, first.duplicates), (2, 1));
+    assert_eq!(first.repositories, [REPOSITORY]);
+    backend.settle(&store).await;
+    let before = all(&store).await;
+
+    // Delivered again a day later, as a registry does that never heard the answer.
+    let again = append(
+        &store,
+        crate::store::Delivery {
+            received: at(86_400.0),
+            ..twice
+        },
+    )
+    .await;
+    assert_eq!((again.stored, again.duplicates), (0, 3));
+    assert!(again.repositories.is_empty());
+    backend.settle(&store).await;
+    assert_eq!(all(&store).await, before);
+    assert_eq!(before, ["g2 Pull v1 @A x1", "g1 Pull v1 @A x1"]);
+}
+
+pub(crate) async fn the_same_event_at_the_same_time_from_many_is_stored_once<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    let event: StoredEvent = raw("g1 1 a GET v1 @A");
+    let answers = join_all((0..50).map(|_| store.append(delivery(vec![event.clone()])))).await;
+    let stored: i64 = answers.into_iter().map(|answer| answer.unwrap().stored).sum();
+    assert_eq!(stored, 1);
+    backend.settle(&store).await;
+    assert_eq!(all(&store).await, ["g1 Pull v1 @A x1"]);
+}
+
+pub(crate) async fn an_id_counts_once_in_its_repository_and_registry<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    let event = raw("g1 1 a GET v1 @A");
+    append(&store, delivery(vec![event.clone()])).await;
+    let other = RegistryKey {
+        name: "other".to_owned(),
+        ..registry()
+    };
+    let elsewhere = crate::store::Delivery {
+        registry: other.clone(),
+        ..delivery(vec![event])
+    };
+    assert_eq!(append(&store, elsewhere).await.stored, 1);
+    backend.settle(&store).await;
+    assert_eq!(ids(&store, Select::All).await, ["g1"]);
+    let asked = crate::store::EventQuery {
+        registry: other,
+        ..query(vec![clause(Select::All)])
+    };
+    assert_eq!(ask(&store, asked).await.len(), 1);
+}
+
+pub(crate) async fn a_registry_of_the_same_name_and_another_uid_is_another<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    append_lines(&backend, &store, "g1 1 a GET v1 @A").await;
+    let recreated = RegistryKey {
+        uid: "2".to_owned(),
+        ..registry()
+    };
+    let asked = crate::store::EventQuery {
+        registry: recreated,
+        ..query(vec![clause(Select::All)])
+    };
+    assert!(ask(&store, asked).await.is_empty());
+}
+
+pub(crate) async fn a_reopened_store_holds_all_that_was_appended<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    append_lines(
+        &backend,
+        &store,
+        "h1 1 a HEAD v1 @A\ng1 2 a GET - @A\np1 3 b PUT v2 @B",
+    )
+    .await;
+    let before = all(&store).await;
+    let source = super::source(&store).await;
+    backend.close(store).await;
+
+    let store = backend.open().await;
+    assert_eq!(all(&store).await, before);
+    assert_eq!(super::source(&store).await, source);
+    // And what comes late is linked with what was there.
+    append_lines(&backend, &store, "h0 2.5 b HEAD v2 @B\ng2 4 b GET - @B").await;
+    assert_eq!(all(&store).await[0], "g2 Pull v2 @B x2");
+    assert_eq!(
+        append(&store, delivery(vec![raw("p1 3 b PUT v2 @B")]))
+            .await
+            .duplicates,
+        1
+    );
+    assert_eq!(
+        digest('B'),
+        ask(&store, query(vec![clause(Select::Tag("v2".to_owned()))])).await[0]
+            .event
+            .digest
+            .clone()
+            .unwrap()
+    );
+}
+
+pub(crate) async fn changes_are_told_once_they_can_be_read<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    append_lines(&backend, &store, "p1 1 a PUT v1 @A").await;
+    let changes = backend.changes();
+    assert!(
+        changes.contains(&(registry(), Vec::new())),
+        "a first delivery begins coverage: {changes:?}"
+    );
+    assert!(
+        changes.contains(&(registry(), vec![REPOSITORY.to_owned()])),
+        "{changes:?}"
+    );
+    append_lines(&backend, &store, "p1 1 a PUT v1 @A").await;
+    assert_eq!(backend.changes(), [], "a duplicate changes nothing");
+}

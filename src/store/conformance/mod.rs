@@ -1,0 +1,97 @@
+//! What every store has to do, as tests of the two traits: one function for each
+//! behaviour, run on each backend by [`conformance!`].
+
+pub(crate) mod appending;
+pub(crate) mod deletes;
+mod fixture;
+pub(crate) mod linking;
+pub(crate) mod pointers;
+pub(crate) mod reading;
+pub(crate) mod retention;
+pub(crate) mod sources;
+
+pub(crate) use fixture::*;
+
+use jiff::Timestamp;
+
+use super::{EventLog, EventReader, RegistryKey};
+
+/// One store under test: a place that outlives its openings.
+pub(crate) trait Backend: Sized {
+    type Store: EventLog + EventReader;
+
+    /// A place with nothing in it.
+    async fn fresh() -> Self;
+    async fn open(&self) -> Self::Store;
+    async fn close(&self, store: Self::Store);
+    /// Waits until all that was appended can be read.
+    async fn settle(&self, store: &Self::Store);
+    async fn purge(&self, store: &Self::Store, registry: &RegistryKey, before: Timestamp);
+    /// Changes told since the last call: of repositories, or (none) of coverage.
+    fn changes(&self) -> Vec<(RegistryKey, Vec<String>)>;
+}
+
+/// Runs every behaviour on one backend.
+macro_rules! conformance {
+    ($backend:ty: $($file:ident::{$($behaviour:ident),+ $(,)?}),+ $(,)?) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                crate::store::conformance::$file::$behaviour::<$backend>().await;
+            }
+        )+)+
+    };
+    ($backend:ty) => {
+        crate::store::conformance::conformance!($backend:
+            appending::{
+                an_event_is_read_back_as_it_was_written,
+                the_same_event_again_changes_nothing,
+                the_same_event_at_the_same_time_from_many_is_stored_once,
+                an_id_counts_once_in_its_repository_and_registry,
+                a_registry_of_the_same_name_and_another_uid_is_another,
+                a_reopened_store_holds_all_that_was_appended,
+                changes_are_told_once_they_can_be_read,
+            },
+            reading::{
+                events_come_newest_first_and_equal_times_by_id,
+                pages_follow_each_other_without_gap_or_repeat,
+                each_clause_selects_its_own,
+                clauses_are_merged_with_their_attribution,
+                categories_and_half_open_windows_filter,
+                a_tally_counts_what_the_events_are,
+                nothing_is_known_of_what_was_never_seen,
+            },
+            deletes::{
+                a_delete_by_digest_waits_until_its_digest_is_known_as_a_manifest,
+                the_deletes_of_one_request_are_one_delete_with_its_tags,
+                the_delete_of_a_repository_is_found_by_its_clause,
+            },
+            linking::{
+                a_get_takes_the_head_that_arrives_after_it,
+                linking_as_events_come_equals_linking_from_scratch,
+            },
+            pointers::{
+                a_tag_points_where_the_newest_event_says,
+                a_late_event_moves_no_pointer_back,
+                deletes_end_pointers,
+                tags_tell_their_last_push_and_pull_and_delete,
+                pointers_as_events_come_equal_those_of_all_facts,
+            },
+            sources::{
+                a_source_counts_what_it_delivered,
+                sources_of_one_registry_are_kept_apart,
+                a_new_instance_opens_a_gap_and_the_first_none,
+                a_delivery_that_names_no_instance_does_not_shorten_the_gap,
+                an_unreadable_body_opens_a_gap_at_its_time,
+                gaps_stay_bounded_and_cover_what_they_covered,
+            },
+            retention::{
+                a_purge_removes_what_is_older_and_keeps_the_facts,
+                an_event_received_late_is_kept_from_its_receipt,
+                a_purge_leaves_other_registries_alone,
+                a_purged_pull_keeps_its_tag_where_its_neighbours_stay,
+            },
+        );
+    };
+}
+pub(crate) use conformance;

@@ -1,0 +1,107 @@
+//! Stretches of time whose events may be lost, per source.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A registry process was not seen before: what another one had queued in memory may be
+/// gone (distribution's `notifications` keep their queue there).
+pub(super) const NEW_INSTANCE: &str = "NewInstance";
+/// A body that could not be read.
+pub(super) const QUARANTINED: &str = "Quarantined";
+
+/// Nearer than this, two gaps of one reason are kept as one.
+const JOIN: i64 = 60 * 1_000_000_000;
+/// Most gaps of one source; the two oldest become one when there are more.
+const MOST: i64 = 200;
+/// Most processes remembered for one source.
+const INSTANCES: i64 = 1_000;
+
+/// Notes that a process reported, and opens a gap where it is new and others came before.
+/// Whether it did. The gap begins with the last delivery that named a process: one of
+/// blobs only names none, so it may already be the new one's.
+pub(super) fn seen(
+    connection: &Connection,
+    source: i64,
+    instance: &str,
+    received: i64,
+) -> rusqlite::Result<bool> {
+    let known = connection
+        .prepare_cached("UPDATE instances SET last = max(last, ?3) WHERE source = ?1 AND id = ?2")?
+        .execute(params![source, instance, received])?;
+    if known == 1 {
+        return Ok(false);
+    }
+    let (others, before): (i64, Option<i64>) = connection
+        .prepare_cached("SELECT count(*), max(last) FROM instances WHERE source = ?1")?
+        .query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if others >= INSTANCES {
+        connection
+            .prepare_cached(
+                "DELETE FROM instances WHERE (source, id) =
+                     (SELECT source, id FROM instances WHERE source = ?1 ORDER BY last LIMIT 1)",
+            )?
+            .execute([source])?;
+    }
+    connection
+        .prepare_cached("INSERT INTO instances (source, id, first, last) VALUES (?1, ?2, ?3, ?3)")?
+        .execute(params![source, instance, received])?;
+    match before {
+        Some(before) => {
+            open(connection, source, NEW_INSTANCE, before.min(received), received)?;
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}
+
+/// Half-open, and never empty: it holds at least its start.
+pub(super) fn open(
+    connection: &Connection,
+    source: i64,
+    reason: &str,
+    start: i64,
+    end: i64,
+) -> rusqlite::Result<()> {
+    let end = end.max(start.saturating_add(1));
+    let near: Option<i64> = connection
+        .prepare_cached(
+            "SELECT id FROM gaps
+             WHERE source = ?1 AND reason = ?2 AND start <= ?4 + ?5 AND end >= ?3 - ?5
+             ORDER BY start DESC LIMIT 1",
+        )?
+        .query_row(params![source, reason, start, end, JOIN], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = near {
+        connection
+            .prepare_cached("UPDATE gaps SET start = min(start, ?2), end = max(end, ?3) WHERE id = ?1")?
+            .execute(params![id, start, end])?;
+        return Ok(());
+    }
+    connection
+        .prepare_cached("INSERT INTO gaps (source, reason, start, end) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![source, reason, start, end])?;
+    bound(connection, source)
+}
+
+/// Keeps the number of gaps bounded without hiding one: the oldest are told as one
+/// longer stretch.
+fn bound(connection: &Connection, source: i64) -> rusqlite::Result<()> {
+    let count: i64 = connection
+        .prepare_cached("SELECT count(*) FROM gaps WHERE source = ?1")?
+        .query_row([source], |row| row.get(0))?;
+    if count <= MOST {
+        return Ok(());
+    }
+    let oldest: Vec<(i64, i64)> = connection
+        .prepare_cached("SELECT id, end FROM gaps WHERE source = ?1 ORDER BY start LIMIT 2")?
+        .query_map([source], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    if let [(kept, end), (joined, joined_end)] = oldest[..] {
+        connection
+            .prepare_cached("DELETE FROM gaps WHERE id = ?1")?
+            .execute([joined])?;
+        connection
+            .prepare_cached("UPDATE gaps SET end = ?2 WHERE id = ?1")?
+            .execute(params![kept, end.max(joined_end)])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! The store in one `SQLite` file: one thread writes, a few connections read.
+
+mod append;
+mod facts;
+mod gaps;
+mod known;
+mod pointers;
+mod purge;
+mod quarantine;
+mod query;
+mod readers;
+mod relink;
+mod rows;
+mod schema;
+mod spans;
+#[cfg(test)]
+mod tests;
+mod touched;
+mod values;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Sender},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+
+pub use purge::Purged;
+
+use self::{
+    append::Batch,
+    purge::PurgeStep,
+    readers::Readers,
+    values::nanoseconds,
+    writer::{Command, Waiting, Writer},
+};
+use super::{
+    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, PageKey, RegistryKey,
+    SourceState, StoreError, TagFacts, TagPointer, Tally,
+};
+
+/// How much may wait for the writer, in units of [`UNIT`] bytes: 16 MiB.
+const ROOM: u32 = 32 * 1024;
+const UNIT: usize = 512;
+
+/// How long an append waits for room before it gives up.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Events in one `SQLite` file (3.51.3 or newer, write-ahead log, every commit synced). One
+/// process at a time; the file has to be on a local file system.
+#[derive(Debug)]
+pub struct SqliteStore {
+    commands: Sender<Command>,
+    room: Arc<Semaphore>,
+    readers: Readers,
+    /// Cancelled when the writer is gone, for whatever reason.
+    gone: CancellationToken,
+    writer: Mutex<Option<JoinHandle<rusqlite::Result<()>>>>,
+}
+
+impl SqliteStore {
+    /// Opens or makes the file at `path`, brings its schema up to date, and starts the writer.
+    /// Blocks for as long as that takes.
+    ///
+    /// `on_change` is called on the writer's thread, so it must not block: with the paths
+    /// of the repositories whose events changed, once they can be read; with none when only
+    /// what is known of a source's completeness changed.
+    pub fn open(
+        path: &Path,
+        on_change: impl Fn(&RegistryKey, &[String]) + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let lock = schema::lock(path)?;
+        let connection = schema::open_writer(path)?;
+        let failed = |error: &dyn std::error::Error| StoreError::Open(format!("{}: {error}", path.display()));
+        let writer = Writer::new(connection, Box::new(on_change)).map_err(|error| failed(&error))?;
+        let (commands, queue) = mpsc::channel();
+        let gone = CancellationToken::new();
+        let guard = gone.clone().drop_guard();
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || {
+                // Dropped in the opposite order: the lock goes after the file is closed.
+                let _guard = guard;
+                let _lock = lock;
+                writer.run(&queue)
+            })
+            .map_err(|error| failed(&error))?;
+        Ok(Self {
+            commands,
+            room: Arc::new(Semaphore::new(ROOM as usize)),
+            readers: Readers::new(path.to_owned()),
+            gone,
+            writer: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Resolves when the writer is gone: after [`close`](Self::close), or because the file
+    /// is damaged or the writer panicked. Nothing is stored any more then.
+    pub async fn closed(&self) {
+        self.gone.cancelled().await;
+    }
+
+    /// Refuses what comes from now on, finishes what came before, empties the write-ahead
+    /// log and closes the file.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.room.close();
+        self.readers.close().await;
+        // Already gone: then the join below tells why.
+        let _ = self.commands.send(Command::Close);
+        self.gone.cancelled().await;
+        self.join()
+    }
+
+    fn join(&self) -> Result<(), StoreError> {
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match thread.map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(StoreError::Write(error.to_string())),
+            Some(Err(_panic)) => Err(StoreError::Write("the writer panicked".to_owned())),
+        }
+    }
+
+    /// Removes the events of a registry that happened and were received before `before`.
+    /// Facts stay: tag pointers, manifests, first and last times.
+    ///
+    /// In steps of a few milliseconds, between which deliveries are written.
+    pub async fn purge(&self, registry: &RegistryKey, before: Timestamp) -> Result<Purged, StoreError> {
+        let mut step = PurgeStep::begin(registry.clone(), nanoseconds(before));
+        loop {
+            let (reply, answer) = oneshot::channel();
+            self.commands
+                .send(Command::Purge { step, reply })
+                .map_err(|_| StoreError::Closed)?;
+            let (next, more) = answer.await.map_err(|_| StoreError::Closed)??;
+            if !more {
+                return Ok(next.purged);
+            }
+            step = next;
+        }
+    }
+
+    /// Resolves once all that was appended before can be read.
+    pub async fn linked(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Link { reply })
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn append(&self, delivery: Delivery) -> Result<Appended, StoreError> {
+        let units = units(&delivery);
+        let room = Arc::clone(&self.room);
+        let room = tokio::time::timeout(PATIENCE, room.acquire_many_owned(units))
+            .await
+            .map_err(|_| StoreError::Busy)?
+            .map_err(|_| StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let waiting = Waiting {
+            batch: Batch::from(delivery),
+            reply,
+            room,
+        };
+        self.commands
+            .send(Command::Append(waiting))
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Waits for the writer, so that the file can be opened again.
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Close);
+        let _ = self.join();
+    }
+}
+
+/// The room a delivery takes in the queue, at most all of it.
+fn units(delivery: &Delivery) -> u32 {
+    let texts: usize = delivery
+        .events
+        .iter()
+        .map(|event| {
+            let texts = [
+                &event.tag,
+                &event.media_type,
+                &event.method,
+                &event.forwarded_chain,
+                &event.actor,
+                &event.user_agent,
+                &event.request_id,
+                &event.instance_id,
+            ];
+            let optional: usize = texts.into_iter().flatten().map(String::len).sum();
+            size_of_val(event) + event.id.len() + event.repository.len() + optional
+        })
+        .sum();
+    let body = delivery
+        .quarantined
+        .as_ref()
+        .map_or(0, |quarantined| quarantined.body.len());
+    u32::try_from((size_of_val(delivery) + texts + body).div_ceil(UNIT))
+        .unwrap_or(ROOM)
+        .min(ROOM)
+}
+
+impl EventLog for SqliteStore {
+    fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>> {
+        Box::pin(self.append(delivery))
+    }
+}
+
+impl EventReader for SqliteStore {
+    fn events(
+        &self,
+        query: EventQuery,
+        before: Option<PageKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<AttributedEvent>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| query::events(connection, &query, before.as_ref(), limit)),
+        )
+    }
+
+    fn tally(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Tally>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| query::tally(connection, &query)),
+        )
+    }
+
+    fn tag_pointers(
+        &self,
+        registry: RegistryKey,
+        repository: String,
+    ) -> BoxFuture<'_, Result<Vec<TagPointer>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| facts::tag_pointers(connection, &registry, &repository)),
+        )
+    }
+
+    fn tags(
+        &self,
+        registry: RegistryKey,
+        repository: String,
+    ) -> BoxFuture<'_, Result<Vec<TagFacts>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| facts::tags(connection, &registry, &repository)),
+        )
+    }
+
+    fn sources(&self, registry: RegistryKey) -> BoxFuture<'_, Result<Vec<SourceState>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| facts::sources(connection, &registry)),
+        )
+    }
+}

@@ -1,0 +1,264 @@
+//! Makes logical events of raw ones where new raw events can have changed them, by the
+//! rule of `event::link`.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    rows::{self, logical_columns, raw_columns},
+    touched::TouchedRepository,
+    values::{Column, nanoseconds},
+};
+use crate::{
+    event::{
+        Category, LogicalCategory, LogicalEvent, StoredEvent,
+        link::{Relink, Replacement, Span},
+    },
+    image::Digest,
+};
+
+/// Links what was touched of one repository, inside of the caller's transaction.
+pub(super) fn relink(connection: &Connection, touched: &TouchedRepository) -> rusqlite::Result<()> {
+    let linking = Linking {
+        connection,
+        touched,
+        sources: source_names(connection, touched.id)?,
+    };
+    for (first, last) in touched.spans.iter() {
+        linking.link(Span {
+            first: timestamp(first)?,
+            last: timestamp(last)?,
+        })?;
+    }
+    touched.clear(connection)
+}
+
+struct Linking<'a> {
+    connection: &'a Connection,
+    touched: &'a TouchedRepository,
+    sources: HashMap<i64, String>,
+}
+
+/// Whose pull of what: without edges from indexes to children, the linker pairs only pulls
+/// of one client and one digest, so that others need not be read. Its idea of a client is
+/// narrower than an address; a wider one does no harm.
+type Group = (Digest, Option<IpAddr>);
+
+impl Linking<'_> {
+    fn link(&self, changed: Span) -> rusqlite::Result<()> {
+        // No edge is known here: the linker asks for manifests only.
+        let relink = Relink::around(changed, &|_: &Digest| false);
+        let raw = self.read(&relink)?;
+        let manifests = self.manifests(&raw)?;
+        let Replacement { remove, insert } =
+            relink.replacement(&raw, &|digest: &Digest| manifests.contains(digest));
+
+        let raw: HashMap<&str, &StoredEvent> = raw
+            .iter()
+            .map(|stored| (stored.event.id.as_str(), stored))
+            .collect();
+        let mut insert: HashMap<&str, &LogicalEvent> =
+            insert.iter().map(|event| (event.id.as_str(), event)).collect();
+        for id in &remove {
+            // Only ids of the events read come back.
+            let Some(&stored) = raw.get(id.as_str()) else {
+                continue;
+            };
+            let before = self.find(stored)?;
+            let after = insert.remove(id.as_str());
+            // Most of what is linked again comes out as it was.
+            if before.as_ref() == after {
+                continue;
+            }
+            if let Some(before) = before {
+                rows::delete_logical(self.connection, self.touched.id, &before)?;
+            }
+            if let Some(after) = after {
+                let received = nanoseconds(stored.received);
+                rows::insert_logical(self.connection, self.touched.id, after, received)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The raw events that the rule asks for, save pulls that cannot pair with a changed one.
+    fn read(&self, relink: &Relink) -> rusqlite::Result<Vec<StoredEvent>> {
+        let Relink { changed, read } = relink;
+        let mut raw = Vec::new();
+        self.between(RAW_IN_SPAN, changed.first, changed.last, |row| {
+            raw.push(self.raw(row)?);
+            Ok(())
+        })?;
+        let groups: HashSet<Group> = raw.iter().filter_map(group).collect();
+        if !groups.is_empty() {
+            let mut neighbour = |row: &Row<'_>| {
+                if groups.contains(&row_group(row)?) {
+                    raw.push(self.raw(row)?);
+                }
+                Ok(())
+            };
+            self.between(PULLS_FROM, read.first, changed.first, &mut neighbour)?;
+            self.between(PULLS_TO, changed.last, read.last, &mut neighbour)?;
+        }
+        if raw
+            .iter()
+            .any(|stored| stored.event.request_id.is_some() && stored.event.category == Category::Delete)
+        {
+            self.between(DELETES_OF_REQUESTS, changed.first, changed.last, |row| {
+                let stored = self.raw(row)?;
+                if !changed.contains(stored.time) {
+                    raw.push(stored);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(raw)
+    }
+
+    fn between(
+        &self,
+        sql: &str,
+        first: Timestamp,
+        last: Timestamp,
+        mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![self.touched.id, Column(first), Column(last)])?;
+        while let Some(row) = rows.next()? {
+            each(row)?;
+        }
+        Ok(())
+    }
+
+    fn raw(&self, row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
+        let source: i64 = row.get(0)?;
+        rows::raw(
+            row,
+            &self.touched.path,
+            self.sources.get(&source).map_or("", String::as_str),
+        )
+    }
+
+    /// The digests among those that raw events name that are known to be manifests: what is
+    /// pushed or pulled is, what is deleted has to be looked up.
+    fn manifests(&self, raw: &[StoredEvent]) -> rusqlite::Result<HashSet<Digest>> {
+        let mut manifests = HashSet::new();
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM manifests WHERE repository = ?1 AND digest = ?2")?;
+        for stored in raw {
+            let Some(digest) = &stored.event.digest else {
+                continue;
+            };
+            if !manifests.contains(digest)
+                && (stored.event.category != Category::Delete
+                    || statement.exists(params![self.touched.id, Column(digest)])?)
+            {
+                manifests.insert(digest.clone());
+            }
+        }
+        Ok(manifests)
+    }
+
+    /// The logical event that this raw one decides, if it does: it has its id and time.
+    fn find(&self, stored: &StoredEvent) -> rusqlite::Result<Option<LogicalEvent>> {
+        let categories: &[LogicalCategory] = match stored.event.category {
+            Category::Push => &[LogicalCategory::Push],
+            Category::Pull => &[LogicalCategory::Pull, LogicalCategory::Check],
+            Category::Delete => &[LogicalCategory::Delete, LogicalCategory::UnresolvedDelete],
+        };
+        let mut statement = self.connection.prepare_cached(LOGICAL)?;
+        for category in categories {
+            let key = params![
+                self.touched.id,
+                Column(*category),
+                Column(stored.time),
+                stored.event.id
+            ];
+            let found = statement
+                .query_row(key, |row| rows::logical(row, &self.touched.path))
+                .optional()?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The group of a pull; none where it pairs with nothing.
+fn group(stored: &StoredEvent) -> Option<Group> {
+    let event = &stored.event;
+    let digest = event
+        .digest
+        .clone()
+        .filter(|_| event.category == Category::Pull)?;
+    Some((digest, event.address.map(|address| address.ip.to_canonical())))
+}
+
+/// The same of a row of `raw_columns`.
+fn row_group(row: &Row<'_>) -> rusqlite::Result<Group> {
+    let Column(digest) = row.get(8)?;
+    let address: Option<Column<IpAddr>> = row.get(11)?;
+    Ok((digest, address.map(|Column(ip)| ip.to_canonical())))
+}
+
+fn source_names(connection: &Connection, repository: i64) -> rusqlite::Result<HashMap<i64, String>> {
+    connection
+        .prepare_cached(
+            "SELECT id, name FROM sources
+             WHERE registry = (SELECT registry FROM repositories WHERE id = ?1)",
+        )?
+        .query_map([repository], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// All from ?2 to ?3, both included.
+pub(super) const RAW_IN_SPAN: &str = concat!(
+    "SELECT ",
+    raw_columns!(),
+    " FROM raw_events e WHERE e.repository = ?1 AND e.time BETWEEN ?2 AND ?3"
+);
+
+/// Pulls that name a digest, from ?2 on and before ?3.
+pub(super) const PULLS_FROM: &str = concat!(
+    "SELECT ",
+    raw_columns!(),
+    " FROM raw_events e WHERE e.repository = ?1 AND e.time >= ?2 AND e.time < ?3
+         AND e.category = 2 AND e.digest IS NOT NULL"
+);
+
+/// Pulls that name a digest, after ?2 and to ?3.
+pub(super) const PULLS_TO: &str = concat!(
+    "SELECT ",
+    raw_columns!(),
+    " FROM raw_events e WHERE e.repository = ?1 AND e.time > ?2 AND e.time <= ?3
+         AND e.category = 2 AND e.digest IS NOT NULL"
+);
+
+/// Deletes, whenever they were, of the requests that the deletes from ?2 to ?3 belong to.
+pub(super) const DELETES_OF_REQUESTS: &str = concat!(
+    "SELECT ",
+    raw_columns!(),
+    " FROM raw_events e
+     WHERE e.repository = ?1 AND e.category = 3 AND e.request_id IN
+         (SELECT request_id FROM raw_events
+          WHERE repository = ?1 AND time BETWEEN ?2 AND ?3 AND category = 3 AND request_id IS NOT NULL)"
+);
+
+pub(super) const LOGICAL: &str = concat!(
+    "SELECT ",
+    logical_columns!(),
+    " FROM logical_events e
+     WHERE e.repository = ?1 AND e.category = ?2 AND e.time = ?3 AND e.id = ?4"
+);
+
+fn timestamp(nanoseconds: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_nanosecond(nanoseconds.into())
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}

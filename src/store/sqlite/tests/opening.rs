@@ -1,0 +1,129 @@
+use rusqlite::Connection;
+
+use super::Sqlite;
+use crate::event::fixture::raw;
+use crate::store::{
+    SqliteStore, StoreError,
+    conformance::{Backend, all, append, append_lines, delivery},
+};
+
+fn open(backend: &Sqlite) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(&backend.path(), |_, _| {})
+}
+
+#[tokio::test]
+async fn a_schema_newer_than_this_version_is_refused_in_words() {
+    let backend = Sqlite::fresh().await;
+    open(&backend).unwrap().close().await.unwrap();
+    let file = Connection::open(backend.path()).unwrap();
+    file.pragma_update(None, "user_version", 99).unwrap();
+    drop(file);
+    let refused = open(&backend).unwrap_err();
+    assert!(
+        matches!(refused, StoreError::NewerSchema { found: 99, known: 1 }),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("run a newer version"), "{refused}");
+    // And left as it was.
+    let file = Connection::open(backend.path()).unwrap();
+    let version: i64 = file
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 99);
+}
+
+#[tokio::test]
+async fn a_file_of_another_program_is_refused_and_left_alone() {
+    let backend = Sqlite::fresh().await;
+    let file = Connection::open(backend.path()).unwrap();
+    file.execute_batch("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)")
+        .unwrap();
+    drop(file);
+    assert!(matches!(open(&backend), Err(StoreError::Open(_))));
+    let file = Connection::open(backend.path()).unwrap();
+    let mode: String = file
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .unwrap();
+    assert_eq!(mode, "delete");
+
+    let backend = Sqlite::fresh().await;
+    std::fs::write(backend.path(), [b'x'; 8192]).unwrap();
+    assert!(matches!(open(&backend), Err(StoreError::Open(_))));
+}
+
+#[tokio::test]
+async fn a_second_store_on_one_file_is_refused_while_the_first_is_open() {
+    let backend = Sqlite::fresh().await;
+    let first = open(&backend).unwrap();
+    let refused = open(&backend).unwrap_err();
+    assert!(
+        refused.to_string().contains("only one may run at a time"),
+        "{refused}"
+    );
+    first.close().await.unwrap();
+    let second = open(&backend).unwrap();
+    drop(second);
+    open(&backend).unwrap();
+}
+
+#[tokio::test]
+async fn the_file_is_set_up_to_survive_a_power_cut() {
+    let backend = Sqlite::fresh().await;
+    drop(open(&backend).unwrap());
+    let file = super::super::schema::open_writer(&backend.path()).unwrap();
+    let number = |pragma: &str| -> i64 { file.pragma_query_value(None, pragma, |row| row.get(0)).unwrap() };
+    let mode: String = file
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .unwrap();
+    assert_eq!(
+        (mode.as_str(), number("synchronous"), number("foreign_keys")),
+        ("wal", 2, 1)
+    );
+    assert_eq!(
+        (number("application_id"), number("user_version")),
+        (0x4955_7365, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_close_leaves_one_file_without_a_log() {
+    let backend = Sqlite::fresh().await;
+    let store = backend.open().await;
+    append_lines(&backend, &store, "g1 1 a GET v1 @A").await;
+    assert_eq!(all(&store).await.len(), 1);
+    backend.close(store).await;
+    let log = backend.path().with_extension("db-wal");
+    assert!(!log.exists() || log.metadata().unwrap().len() == 0);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_unlinked_is_linked_at_the_next_start() {
+    let backend = Sqlite::fresh().await;
+    let store = backend.open().await;
+    append(
+        &store,
+        delivery(vec![raw("h1 1 a HEAD v1 @A"), raw("g1 2 a GET - @A")]),
+    )
+    .await;
+    backend.close(store).await;
+    // As after a crash between the two transactions.
+    let file = Connection::open(backend.path()).unwrap();
+    file.execute_batch(
+        "DELETE FROM logical_events; DELETE FROM logical_tags;
+         INSERT INTO unlinked SELECT repository, min(time), max(time) FROM raw_events GROUP BY repository",
+    )
+    .unwrap();
+    drop(file);
+    backend.changes();
+
+    let store = backend.open().await;
+    backend.settle(&store).await;
+    assert_eq!(all(&store).await, ["g1 Pull v1 @A x2"]);
+    assert_eq!(backend.changes().len(), 1);
+    backend.close(store).await;
+    let file = Connection::open(backend.path()).unwrap();
+    let left: i64 = file
+        .query_row("SELECT count(*) FROM unlinked", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 0);
+}

@@ -1,0 +1,347 @@
+//! The one thread that writes: it takes all that is queued into one transaction,
+//! commits, and then answers everybody. Idle, it adds no delay.
+
+use std::{
+    fmt,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{error, warn};
+
+use super::{
+    append::{self, Batch, Outcome},
+    known::Known,
+    purge::{self, PurgeStep},
+    quarantine::Quarantine,
+    relink,
+    touched::{Touched, TouchedRepository},
+};
+use crate::store::{Appended, RegistryKey, StoreError};
+
+/// Most deliveries of one transaction: bounds how long the first of them waits.
+const MOST_WAITING: usize = 1_000;
+
+/// Linking takes at most one part in this many of the time: a repository that is busy is
+/// linked for many events at once, one that is not at once.
+const LINK_SHARE: u32 = 5;
+
+/// Deliveries wait no longer than this for linking, save where one repository needs more.
+const LINK_TURN: Duration = Duration::from_millis(5);
+
+/// How long linking rests when the disk refuses.
+const LINK_RETRY: Duration = Duration::from_secs(1);
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Called with what changed, after it can be read.
+pub(super) type OnChange = Box<dyn Fn(&RegistryKey, &[String]) + Send>;
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Append(Waiting),
+    Purge {
+        step: PurgeStep,
+        reply: Reply<(PurgeStep, bool)>,
+    },
+    /// Links all that waits.
+    Link {
+        reply: Reply<()>,
+    },
+    Close,
+}
+
+/// A delivery whose sender waits for the answer.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) batch: Batch,
+    pub(super) reply: Reply<Appended>,
+    /// Room in the queue, given back with the answer.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+    known: Known,
+    quarantine: Quarantine,
+    touched: Touched,
+    on_change: OnChange,
+    /// Before this, nothing is linked.
+    link_after: Instant,
+    /// The disk refused at the last try.
+    refused: bool,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, on_change: OnChange) -> rusqlite::Result<Self> {
+        let quarantine = Quarantine::load(&connection)?;
+        let touched = Touched::load(&connection)?;
+        Ok(Self {
+            connection,
+            known: Known::default(),
+            quarantine,
+            touched,
+            on_change,
+            link_after: Instant::now(),
+            refused: false,
+        })
+    }
+
+    /// Serves until it is closed or everybody who could ask is gone; then links the rest
+    /// and empties the write-ahead log. An error means that the file is not to be trusted.
+    pub(super) fn run(mut self, commands: &Receiver<Command>) -> rusqlite::Result<()> {
+        while let Some(command) = self.next(commands)? {
+            if !self.serve(command, commands)? {
+                break;
+            }
+        }
+        while let Ok(command) = commands.try_recv() {
+            self.serve(command, commands)?;
+        }
+        self.link_all()?;
+        // A reader that is still at work keeps the log from being emptied; the next open does it.
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// The next command, or nothing when nobody is left; links what waits for it meanwhile.
+    fn next(&mut self, commands: &Receiver<Command>) -> rusqlite::Result<Option<Command>> {
+        loop {
+            if self.touched.is_empty() {
+                return Ok(commands.recv().ok());
+            }
+            let now = Instant::now();
+            if now < self.link_after {
+                match commands.recv_timeout(self.link_after - now) {
+                    Ok(command) => return Ok(Some(command)),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                }
+            }
+            self.link(LINK_TURN)?;
+        }
+    }
+
+    /// Carries out a command, and with an append all those that wait. False when closed.
+    fn serve(&mut self, command: Command, commands: &Receiver<Command>) -> rusqlite::Result<bool> {
+        let mut waiting = Vec::new();
+        let mut next = Some(command);
+        while let Some(command) = next {
+            match command {
+                Command::Append(one) => waiting.push(one),
+                Command::Purge { step, reply } => {
+                    // What was asked before is done before.
+                    self.write(std::mem::take(&mut waiting))?;
+                    let done = purge::step(&mut self.connection, step);
+                    // Nobody waits any more: the purge goes on when it is asked for again.
+                    let _ = reply.send(done.map_err(|error| StoreError::Write(error.to_string())));
+                    return Ok(true);
+                }
+                Command::Link { reply } => {
+                    self.write(waiting)?;
+                    self.link_all()?;
+                    let linked = if self.touched.is_empty() {
+                        Ok(())
+                    } else {
+                        Err(StoreError::Write("linking waits for the disk".to_owned()))
+                    };
+                    let _ = reply.send(linked);
+                    return Ok(true);
+                }
+                Command::Close => {
+                    self.write(waiting)?;
+                    return Ok(false);
+                }
+            }
+            next = if waiting.len() < MOST_WAITING {
+                commands.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        self.write(waiting)?;
+        Ok(true)
+    }
+
+    /// One transaction for all; where it fails, one for each, so that a delivery that
+    /// cannot be written takes no other with it.
+    fn write(&mut self, waiting: Vec<Waiting>) -> rusqlite::Result<()> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let together = self.commit(waiting.iter().map(|one| &one.batch));
+        match together {
+            Ok(outcomes) => {
+                for (one, outcome) in waiting.into_iter().zip(outcomes) {
+                    self.answer(one, Ok(outcome));
+                }
+            }
+            Err(error) if waiting.len() == 1 || is_fatal(&error) => {
+                for one in waiting {
+                    self.answer(one, Err(StoreError::Write(error.to_string())));
+                }
+                if is_fatal(&error) {
+                    return Err(error);
+                }
+            }
+            Err(_) => {
+                for one in waiting {
+                    self.write(vec![one])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn commit<'a>(&mut self, batches: impl Iterator<Item = &'a Batch>) -> rusqlite::Result<Vec<Outcome>> {
+        let mut quarantine = self.quarantine;
+        let mut touched = Touched::default();
+        let write = || {
+            let transaction = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let outcomes = batches
+                .map(|batch| {
+                    append::append(
+                        &transaction,
+                        &mut self.known,
+                        &mut quarantine,
+                        &mut touched,
+                        batch,
+                    )
+                })
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            touched.save(&transaction)?;
+            transaction.commit()?;
+            Ok(outcomes)
+        };
+        let written = write();
+        if written.is_ok() {
+            self.quarantine = quarantine;
+            self.touched.merge(touched);
+        } else {
+            self.known.forget();
+        }
+        written
+    }
+
+    /// Tells the sender; a change of coverage is told at once, one of events once linked.
+    fn answer(&self, waiting: Waiting, outcome: Result<Outcome, StoreError>) {
+        let Waiting { batch, reply, room } = waiting;
+        drop(room);
+        let coverage_changed = outcome.as_ref().is_ok_and(|outcome| outcome.coverage_changed);
+        // Whoever no longer waits delivers it again, and learns that it is there.
+        let _ = reply.send(outcome.map(|outcome| outcome.appended));
+        if coverage_changed {
+            (self.on_change)(&batch.registry, &[]);
+        }
+    }
+
+    /// Links the repositories that wait longest, for about so long; tells what changed.
+    fn link(&mut self, turn: Duration) -> rusqlite::Result<()> {
+        let begun = Instant::now();
+        let mut taken = Vec::new();
+        self.refused = false;
+        // Lost in a power cut, it is done again: the raw events and the mark are durable.
+        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let linked = self.link_transaction(&mut taken, begun + turn);
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        match linked {
+            Ok(()) => self.tell(&taken),
+            Err(error) if is_fatal(&error) => return Err(error),
+            Err(error) => {
+                if !is_passing(&error)
+                    && let Some(failed) = taken.pop()
+                {
+                    // Left in the table `unlinked`: tried again at its next event or the next start.
+                    error!(repository = failed.path, %error, "failed to link events");
+                } else {
+                    warn!(%error, "failed to link events: trying again");
+                    self.refused = true;
+                }
+                for repository in &taken {
+                    self.touched.put_back(repository);
+                }
+            }
+        }
+        let rest = if self.refused {
+            LINK_RETRY
+        } else {
+            begun.elapsed() * (LINK_SHARE - 1)
+        };
+        self.link_after = Instant::now() + rest;
+        Ok(())
+    }
+
+    /// All that waits, unless the disk refuses.
+    fn link_all(&mut self) -> rusqlite::Result<()> {
+        while !self.touched.is_empty() {
+            self.link(LINK_RETRY)?;
+            if self.refused {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn link_transaction(
+        &mut self,
+        taken: &mut Vec<TouchedRepository>,
+        until: Instant,
+    ) -> rusqlite::Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        while let Some(repository) = self.touched.pop() {
+            taken.push(repository);
+            if let Some(repository) = taken.last() {
+                relink::relink(&transaction, repository)?;
+            }
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        transaction.commit()
+    }
+
+    fn tell(&self, linked: &[TouchedRepository]) {
+        for of_registry in linked.chunk_by(|a, b| a.registry == b.registry) {
+            let paths: Vec<String> = of_registry.iter().map(|touched| touched.path.clone()).collect();
+            if let Some(first) = of_registry.first() {
+                (self.on_change)(&first.registry, &paths);
+            }
+        }
+    }
+}
+
+/// The file is damaged or is none of ours: nothing that is written to it can be promised.
+fn is_fatal(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// The disk or a lock may give way later.
+fn is_passing(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+        )
+    )
+}
