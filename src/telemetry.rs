@@ -31,7 +31,7 @@ pub fn start_logging(format: LogFormat) {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct KindLabel {
-    pub kind: &'static str,
+    pub kind: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

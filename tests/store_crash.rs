@@ -3,8 +3,7 @@
 //!
 //! `STORE_CRASH_ROUNDS=1000` for a long run.
 
-// A failed test panics.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

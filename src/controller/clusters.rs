@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::{
     image::{Digest, RepositoryName},
 };
 
-use super::{grants, scope::NameFilter, touch::ObjectKey};
+use super::{grants, scope::NameFilter, shelf::Shelf, touch::ObjectKey};
 
 /// A `ClusterAuthorization` as reports see it.
 #[derive(Debug, Clone)]
@@ -86,38 +86,26 @@ pub struct Selection {
 }
 
 #[derive(Debug, Default)]
-pub struct Clusters(RwLock<BTreeMap<ObjectKey, Arc<AuthorizedCluster>>>);
+pub struct Clusters(Shelf<AuthorizedCluster>);
 
 impl Clusters {
     pub fn insert(&self, cluster: AuthorizedCluster) {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(cluster.key.clone(), Arc::new(cluster));
+        self.0.insert(cluster.key.clone(), cluster);
     }
 
     /// What was there.
     pub fn remove(&self, key: &ObjectKey) -> Option<Arc<AuthorizedCluster>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(key)
+        self.0.remove(key)
     }
 
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<AuthorizedCluster>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .cloned()
+        self.0.get(key)
     }
 
     #[must_use]
     pub fn all(&self) -> Vec<Arc<AuthorizedCluster>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.0.all()
     }
 
     /// The clusters that serve a report in `namespace` with these labels.

@@ -9,6 +9,7 @@ mod kinds;
 mod registries;
 mod scope;
 mod secrets;
+mod shelf;
 mod status;
 mod touch;
 mod world;

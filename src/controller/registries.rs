@@ -1,15 +1,12 @@
 //! The accepted `ImageRegistries`, and which of them answers for a host.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::SignedDuration;
 
 use crate::{crd::AllowedReports, event::Network, image::RepositoryName, store::RegistryKey};
 
-use super::{grants, touch::ObjectKey};
+use super::{grants, shelf::Shelf, touch::ObjectKey};
 
 /// An `ImageRegistry` whose spec makes sense.
 #[derive(Debug)]
@@ -83,41 +80,27 @@ pub enum Lookup {
 }
 
 #[derive(Debug, Default)]
-pub struct Registries(RwLock<BTreeMap<ObjectKey, Arc<Registry>>>);
+pub struct Registries(Shelf<Registry>);
 
 impl Registries {
     pub fn insert(&self, registry: Registry) {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(registry.key.clone(), Arc::new(registry));
+        self.0.insert(registry.key.clone(), registry);
     }
 
     /// What was there.
     pub fn remove(&self, key: &ObjectKey) -> Option<Arc<Registry>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(key)
+        self.0.remove(key)
     }
 
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Registry>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.0.all()
     }
 
     /// Every name of these repositories of a registry: under each of its hosts.
     #[must_use]
     pub fn names(&self, key: &ObjectKey, paths: &[String]) -> Vec<RepositoryName> {
-        let registry = self
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .cloned();
-        registry.map_or_else(Vec::new, |registry| {
+        self.0.get(key).map_or_else(Vec::new, |registry| {
             paths.iter().flat_map(|path| registry.names(path)).collect()
         })
     }

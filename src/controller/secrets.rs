@@ -12,11 +12,15 @@ use kube::{
     Api, Client,
     runtime::{WatchStreamExt, watcher},
 };
+use thiserror::Error;
 use tokio::{sync::watch, task::AbortHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
-use super::touch::{ObjectKey, Touched};
+use super::{
+    touch::{ObjectKey, Touched},
+    world::World,
+};
 
 /// How long an object waits for the first answer about its Secret.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -38,9 +42,41 @@ impl std::fmt::Debug for SecretData {
     }
 }
 
+/// Why a Secret is of no use. Names it and its keys, never a value.
+#[derive(Debug, Clone, Error)]
+pub enum SecretProblem {
+    #[error("there is no Secret {0} in this namespace: create it")]
+    Missing(String),
+    #[error(
+        "the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [get, list, watch], and a RoleBinding of it to the operator's service account"
+    )]
+    Forbidden(String),
+    #[error("the API server has not said yet what is in the Secret {0}; trying again")]
+    Unknown(String),
+    #[error("the Secret {0} has no key {1}: add it, or name the right key")]
+    KeyMissing(String, String),
+}
+
+impl SecretProblem {
+    /// The word for a condition.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "SecretMissing",
+            Self::Forbidden(_) => "SecretForbidden",
+            Self::Unknown(_) => "SecretUnknown",
+            Self::KeyMissing(..) => "KeyMissing",
+        }
+    }
+
+    /// Whether it may go away by itself.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+}
+
 /// What is known of a Secret.
 #[derive(Debug, Clone, Default)]
-pub enum SecretState {
+enum SecretState {
     /// No answer yet.
     #[default]
     Unknown,
@@ -74,19 +110,19 @@ impl Drop for Watched {
 
 impl Secrets {
     #[must_use]
-    pub fn new(client: Client, touched: Arc<Touched>, tasks: TaskTracker, cancel: CancellationToken) -> Self {
+    pub fn new(world: &World, touched: Arc<Touched>) -> Self {
         Self {
-            client,
+            client: world.client.clone(),
             touched,
-            tasks,
-            cancel,
+            tasks: world.tasks.clone(),
+            cancel: world.cancel.clone(),
             watched: Mutex::default(),
         }
     }
 
     /// The Secret `name` in the namespace of `user`, which is touched whenever it changes from now on, and
     /// refers to no other Secret any more.
-    pub async fn follow(&self, user: &ObjectKey, name: &str) -> SecretState {
+    pub async fn follow(&self, user: &ObjectKey, name: &str) -> Result<SecretData, SecretProblem> {
         let secret = ObjectKey {
             namespace: user.namespace.clone(),
             name: name.to_owned(),
@@ -105,9 +141,15 @@ impl Secrets {
             entry.state.clone()
         };
         let answered = state.wait_for(|state| !matches!(state, SecretState::Unknown));
-        match tokio::time::timeout(FIRST_ANSWER, answered).await {
+        let state = match tokio::time::timeout(FIRST_ANSWER, answered).await {
             Ok(Ok(state)) => state.clone(),
             Ok(Err(_)) | Err(_) => SecretState::Unknown,
+        };
+        match state {
+            SecretState::Present(data) => Ok(data),
+            SecretState::Missing => Err(SecretProblem::Missing(secret.name)),
+            SecretState::Forbidden => Err(SecretProblem::Forbidden(secret.name)),
+            SecretState::Unknown => Err(SecretProblem::Unknown(secret.name)),
         }
     }
 

@@ -2,7 +2,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -10,6 +10,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::{dialect::Format, store::RegistryKey};
 
@@ -55,7 +56,14 @@ pub(super) struct Entry {
     pub(super) name: String,
     pub(super) format: Format,
     tokens: Vec<TokenHash>,
+    counts: Arc<Counts>,
+}
+
+/// What outlives a change of an entry.
+#[derive(Debug, Default)]
+struct Counts {
     rejected: AtomicI64,
+    turns: OnceLock<Arc<Semaphore>>,
 }
 
 type TokenHash = [u8; 32];
@@ -76,15 +84,15 @@ impl Directory {
             .map(|token| hash(token.as_bytes()))
             .collect();
         let mut sources = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let rejected = sources
+        let counts = sources
             .get(&path)
-            .map_or(0, |known| known.rejected.load(Ordering::Relaxed));
+            .map_or_else(Arc::default, |known| Arc::clone(&known.counts));
         let entry = Entry {
             registry,
             name,
             format,
             tokens,
-            rejected: rejected.into(),
+            counts,
         };
         sources.insert(path, Arc::new(entry));
     }
@@ -101,7 +109,7 @@ impl Directory {
     #[must_use]
     pub fn rejected(&self, path: &SourcePath) -> i64 {
         self.entry(path)
-            .map_or(0, |entry| entry.rejected.load(Ordering::Relaxed))
+            .map_or(0, |entry| entry.counts.rejected.load(Ordering::Relaxed))
     }
 
     pub(super) fn entry(&self, path: &SourcePath) -> Option<Arc<Entry>> {
@@ -115,7 +123,16 @@ impl Directory {
 
 impl Entry {
     pub(super) fn count_rejected(&self) {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
+        self.counts.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits for a turn among the `at_once` that the source has.
+    pub(super) async fn turn(&self, at_once: usize) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let turns = self
+            .counts
+            .turns
+            .get_or_init(|| Arc::new(Semaphore::new(at_once)));
+        Arc::clone(turns).acquire_owned().await
     }
 }
 

@@ -1,9 +1,6 @@
 //! One delivery: authenticate, read, understand, keep, answer.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Instant};
 
 use axum::{
     Router,
@@ -13,27 +10,22 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
-use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use crate::store::{Appended, Delivery, EventLog, Quarantined, StoreError};
 
 use super::{
+    body,
     directory::{Directory, Entry, SourcePath, accepts},
+    limits::Limits,
     metrics::ReceiveMetrics,
+    refusal::Refusal,
 };
 
-/// Bytes of the largest body.
-pub const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// How long a body may take to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// How long the store may take.
-const COMMIT_WITHIN: Duration = Duration::from_secs(15);
-/// What a sender is told to wait when the store cannot take more.
-const RETRY_AFTER: &str = "5";
+/// Of a body that cannot be read, so much is kept.
+const QUARANTINED_BYTES: usize = 64 * 1024;
 
 /// Receives deliveries into the store.
 #[derive(Clone)]
@@ -41,71 +33,40 @@ pub struct Receiver {
     directory: Arc<Directory>,
     log: Arc<dyn EventLog>,
     metrics: ReceiveMetrics,
+    limits: Limits,
+    /// KiB of bodies that may be held now.
+    room: Arc<Semaphore>,
 }
 
-/// Why a delivery was not taken. Nothing of the request is in it.
-#[derive(Debug, Error)]
-enum Refusal {
-    #[error("no such source")]
-    UnknownPath,
-    #[error("the token is not accepted")]
-    Unauthorized,
-    #[error("send the body without compression")]
-    Compressed,
-    #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
-    TooLarge,
-    #[error("the body did not arrive in time")]
-    TooSlow,
-    #[error("the body broke off")]
-    Broken,
-    #[error("the event store cannot take the events now")]
-    Store(#[source] StoreError),
-}
-
-impl Refusal {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::UnknownPath => StatusCode::NOT_FOUND,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken => StatusCode::BAD_REQUEST,
-            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::UnknownPath => "UnknownPath",
-            Self::Unauthorized => "Unauthorized",
-            Self::Compressed => "Compressed",
-            Self::TooLarge => "TooLarge",
-            Self::TooSlow => "TooSlow",
-            Self::Broken => "Broken",
-            Self::Store(_) => "StoreUnavailable",
-        }
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let body = (self.status(), self.to_string());
-        match self {
-            Self::Store(_) => ([(header::RETRY_AFTER, RETRY_AFTER)], body).into_response(),
-            Self::Unauthorized => ([(header::WWW_AUTHENTICATE, "Bearer")], body).into_response(),
-            _ => body.into_response(),
-        }
-    }
+/// What a delivery that was taken brought.
+struct Taken {
+    appended: Appended,
+    ignored: i64,
+    quarantined: bool,
 }
 
 impl Receiver {
     #[must_use]
     pub fn new(directory: Arc<Directory>, log: Arc<dyn EventLog>) -> Self {
+        Self::with_limits(directory, log, Limits::default())
+    }
+
+    #[must_use]
+    pub fn with_limits(directory: Arc<Directory>, log: Arc<dyn EventLog>, limits: Limits) -> Self {
         Self {
             directory,
             log,
             metrics: ReceiveMetrics::default(),
+            limits,
+            room: Arc::new(Semaphore::new(limits.bodies_kib as usize)),
         }
     }
 
@@ -114,39 +75,67 @@ impl Receiver {
         &self.metrics
     }
 
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     pub(super) fn router(self) -> Router {
         Router::new()
             .route("/v1/events/{namespace}/{name}/{source}", post(deliver))
             .with_state(self)
     }
 
-    async fn receive(&self, path: &SourcePath, headers: HeaderMap, body: Body) -> Result<Appended, Refusal> {
-        let received = Timestamp::now();
+    async fn receive(&self, path: &SourcePath, headers: &HeaderMap, body: Body) -> Result<Taken, Refusal> {
         let entry = self.directory.entry(path);
-        if !accepts(entry.as_deref(), bearer(&headers).unwrap_or_default()) {
-            return Err(match entry {
-                None => Refusal::UnknownPath,
-                Some(entry) => {
-                    entry.count_rejected();
-                    Refusal::Unauthorized
-                }
-            });
-        }
+        let accepted = accepts(entry.as_deref(), bearer(headers).unwrap_or_default());
         let entry = entry.ok_or(Refusal::UnknownPath)?;
-        let taken = async {
-            let body = read(&headers, body).await?;
-            let delivery = understand(&entry, received, &headers, &body);
-            match tokio::time::timeout(COMMIT_WITHIN, self.log.append(delivery)).await {
-                Ok(appended) => appended.map_err(Refusal::Store),
-                Err(_) => Err(Refusal::Store(StoreError::Busy)),
-            }
+        let taken = if accepted {
+            self.take(&entry, headers, body).await
+        } else {
+            Err(Refusal::Unauthorized)
         };
-        taken.await.inspect_err(|refusal| {
+        taken.inspect_err(|refusal| {
             entry.count_rejected();
             if let Refusal::Store(error) = refusal {
-                warn!(registry = %entry.registry.name, namespace = %entry.registry.namespace, %error, "events were not taken");
+                let key = &entry.registry;
+                warn!(namespace = key.namespace, registry = key.name, source = entry.name, %error, "events were not taken");
             }
         })
+    }
+
+    /// What follows authentication.
+    async fn take(&self, entry: &Entry, headers: &HeaderMap, body: Body) -> Result<Taken, Refusal> {
+        let received = Timestamp::now();
+        let bytes = body::expected_bytes(headers)?;
+        let _places = tokio::time::timeout(self.limits.patience, self.places(entry, bytes))
+            .await
+            .map_err(|_| Refusal::TooMany)??;
+        let body = body::read(body, self.limits.body_within).await?;
+        let delivery = understand(entry, received, headers, &body);
+        drop(body);
+        let (ignored, quarantined) = (delivery.ignored, delivery.quarantined.is_some());
+        let appended = tokio::time::timeout(self.limits.commit_within, self.log.append(delivery))
+            .await
+            .unwrap_or(Err(StoreError::Busy))
+            .map_err(Refusal::Store)?;
+        Ok(Taken {
+            appended,
+            ignored,
+            quarantined,
+        })
+    }
+
+    /// The source's turn, and room for the body. Neither is ever closed.
+    async fn places(&self, entry: &Entry, bytes: usize) -> Result<[OwnedSemaphorePermit; 2], Refusal> {
+        let kib = u32::try_from(bytes.div_ceil(1024))
+            .unwrap_or(u32::MAX)
+            .min(self.limits.bodies_kib);
+        let turn = entry.turn(self.limits.of_one_source).await;
+        let room = Arc::clone(&self.room).acquire_many_owned(kib).await;
+        match (turn, room) {
+            (Ok(turn), Ok(room)) => Ok([turn, room]),
+            _ => Err(Refusal::TooMany),
+        }
     }
 }
 
@@ -162,25 +151,22 @@ async fn deliver(
         name,
         source,
     };
-    let outcome = receiver.receive(&path, headers, body).await;
-    let metrics = &receiver.metrics;
-    match outcome {
-        Ok(appended) => {
-            metrics.count("Stored");
-            metrics.stored.inc_by(count(appended.stored));
-            metrics.duplicates.inc_by(count(appended.duplicates));
-            metrics.seconds.observe(begun.elapsed().as_secs_f64());
+    match receiver.receive(&path, &headers, body).await {
+        Ok(Taken {
+            appended,
+            ignored,
+            quarantined,
+        }) => {
+            receiver
+                .metrics
+                .taken(&appended, ignored, quarantined, begun.elapsed());
             StatusCode::ACCEPTED.into_response()
         }
         Err(refusal) => {
-            metrics.count(refusal.reason());
+            receiver.metrics.refused(refusal.reason());
             refusal.into_response()
         }
     }
-}
-
-fn count(number: i64) -> u64 {
-    number.try_into().unwrap_or(0)
 }
 
 /// The token of an `Authorization: Bearer` header.
@@ -190,26 +176,6 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme
         .eq_ignore_ascii_case(b"Bearer ")
         .then_some(token.trim_ascii())
-}
-
-/// The whole body, if it is not too large and comes in time.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
-    let is_plain = |encoding: &header::HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
-        return Err(Refusal::Compressed);
-    }
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
-        return Err(Refusal::TooLarge);
-    }
-    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-        Err(_) => Err(Refusal::TooSlow),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Ok(Err(_)) => Err(Refusal::Broken),
-    }
 }
 
 /// What the body says. One that cannot be read is put aside: were it refused, the registry would send it again
@@ -232,7 +198,7 @@ fn understand(entry: &Entry, received: Timestamp, headers: &HeaderMap, body: &[u
         Err(error) => Delivery {
             quarantined: Some(Quarantined {
                 reason: error.reason(),
-                body: body.to_vec(),
+                body: body.iter().take(QUARANTINED_BYTES).copied().collect(),
             }),
             ..delivery
         },

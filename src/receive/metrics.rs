@@ -1,8 +1,12 @@
+use std::time::Duration;
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::Registry,
 };
+
+use crate::store::Appended;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Outcome {
@@ -12,13 +16,11 @@ pub struct Outcome {
 /// What the webhook server counts.
 #[derive(Debug, Clone)]
 pub struct ReceiveMetrics {
-    /// Deliveries by outcome: `Stored`, or why not.
-    pub(super) deliveries: Family<Outcome, Counter>,
-    pub(super) stored: Counter,
-    pub(super) duplicates: Counter,
-    pub(super) ignored: Counter,
-    /// Seconds from the head of a request to the durable commit.
-    pub(super) seconds: Histogram,
+    deliveries: Family<Outcome, Counter>,
+    stored: Counter,
+    duplicates: Counter,
+    ignored: Counter,
+    seconds: Histogram,
 }
 
 impl Default for ReceiveMetrics {
@@ -35,30 +37,57 @@ impl Default for ReceiveMetrics {
 
 impl ReceiveMetrics {
     pub fn register(&self, registry: &mut Registry) {
+        let Self {
+            deliveries,
+            stored,
+            duplicates,
+            ignored,
+            seconds,
+        } = self;
         registry.register(
             "webhook_deliveries",
-            "Deliveries by outcome",
-            self.deliveries.clone(),
+            "Deliveries by outcome: Stored, Quarantined, or why they were refused",
+            deliveries.clone(),
         );
-        registry.register("events_stored", "Events stored", self.stored.clone());
-        registry.register(
-            "events_duplicate",
-            "Events received again",
-            self.duplicates.clone(),
-        );
+        registry.register("events_stored", "Events stored", stored.clone());
+        registry.register("events_duplicate", "Events received again", duplicates.clone());
         registry.register(
             "events_ignored",
             "Entries that are no image events",
-            self.ignored.clone(),
+            ignored.clone(),
         );
         registry.register(
             "webhook_seconds",
-            "Seconds to acknowledge a delivery",
-            self.seconds.clone(),
+            "Seconds from the head of a delivery to its durable commit",
+            seconds.clone(),
         );
     }
 
-    pub(super) fn count(&self, outcome: &'static str) {
+    /// Deliveries of an outcome so far.
+    #[must_use]
+    pub fn deliveries(&self, outcome: &'static str) -> u64 {
+        self.deliveries
+            .get(&Outcome { outcome })
+            .map_or(0, |counter| counter.get())
+    }
+
+    pub(super) fn taken(&self, appended: &Appended, ignored: i64, quarantined: bool, took: Duration) {
+        self.count(if quarantined { "Quarantined" } else { "Stored" });
+        self.stored.inc_by(unsigned(appended.stored));
+        self.duplicates.inc_by(unsigned(appended.duplicates));
+        self.ignored.inc_by(unsigned(ignored));
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn refused(&self, reason: &'static str) {
+        self.count(reason);
+    }
+
+    fn count(&self, outcome: &'static str) {
         self.deliveries.get_or_create(&Outcome { outcome }).inc();
     }
+}
+
+fn unsigned(count: i64) -> u64 {
+    count.try_into().unwrap_or(0)
 }

@@ -1,12 +1,19 @@
 //! The webhook server: registries deliver their events here. It authenticates before it reads a body, bounds
 //! everything, and answers 2xx only after what it was told is durable.
 
+mod body;
 mod directory;
 mod handler;
+mod limits;
 mod metrics;
+mod refusal;
 mod server;
+#[cfg(test)]
+mod tests;
 
+pub use body::MAX_BODY_BYTES;
 pub use directory::{Directory, Source, SourcePath};
-pub use handler::{MAX_BODY_BYTES, Receiver};
+pub use handler::Receiver;
+pub use limits::Limits;
 pub use metrics::ReceiveMetrics;
 pub use server::serve;

@@ -14,22 +14,17 @@ use tracing::{debug, warn};
 
 use super::Receiver;
 
-/// Connections at the same time; more wait to be accepted.
-const CONNECTIONS: usize = 1024;
-/// How long the head of a request may take, and how long a connection may idle between requests.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of the largest head.
 const HEAD_BYTES: usize = 32 * 1024;
-/// How long requests under way have when the server stops.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// Wait after a failure to accept, such as too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Serves deliveries until cancelled, then lets those under way finish.
 pub async fn serve(listener: TcpListener, receiver: Receiver, cancel: CancellationToken) -> io::Result<()> {
+    let limits = receiver.limits();
     let router = receiver.router();
     let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits.connections));
     loop {
         let accepted = async {
             // The semaphore is never closed.
@@ -49,12 +44,12 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, cancel: Cancellati
         };
         let (router, cancel) = (router.clone(), cancel.clone());
         connections.spawn(async move {
-            serve_connection(stream, router, cancel).await;
+            serve_connection(stream, router, limits.head_within, cancel).await;
             drop(place);
         });
     }
     connections.close();
-    if tokio::time::timeout(STOP_WITHIN, connections.wait())
+    if tokio::time::timeout(limits.stop_within, connections.wait())
         .await
         .is_err()
     {
@@ -63,14 +58,19 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, cancel: Cancellati
     Ok(())
 }
 
-async fn serve_connection(stream: TcpStream, router: axum::Router, cancel: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    router: axum::Router,
+    head_within: Duration,
+    cancel: CancellationToken,
+) {
     // An answer is one small packet: it must not wait for an acknowledgement.
     drop(stream.set_nodelay(true));
     let service =
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        .header_read_timeout(head_within)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

@@ -143,6 +143,7 @@ secretNamespaces="team-a" secretNamespaces
 grantingNamespaces=["a","a"] grantingNamespaces
 allowedApiServers=["10.96.0.1"] allowedApiServers
 allowedApiServers=["api.example.com/32"] allowedApiServers
+serviceCIDRs=["10.96.0.0/40"] serviceCIDRs
 log.format="xml" format
 persistence.size="large" size
 persistence.size=8 size
@@ -196,7 +197,7 @@ accepts 'everything switched on' --values "$root/tests/chart/everything.yaml" \
 rendered_has() { grep -Eq -- "$1" "$work/rendered.yaml" || fail "not rendered: $1"; }
 rendered_has_not() { ! grep -Eq -- "$1" "$work/rendered.yaml" || fail "rendered: $1"; }
 for text in 'image: "registry.example.com/tools/operator@sha256:[0-9a-f]{64}"' 'claimName: events' \
-    'clusterIP: "[0-9.]+\.250"' 'value: "team-a,team-b"' 'value: "10.96.0.1/32,fd00::1/128"' 'value: "text"' \
+    'clusterIP: "[0-9.]+\.250"' 'value: "team-a,team-b"' 'value: "10.96.0.1/32,fd00::1/128"' 'value: "10.96.0.0/12"' 'value: "text"' \
     'namespace: chart-test-other' 'aggregate-to-view' 'kind: NetworkPolicy' 'from: Selector' \
     'http-metrics' 'dnsPolicy: Default' 'priorityClassName: system-cluster-critical' 'pull-secret'; do
     rendered_has "$text"

@@ -12,6 +12,8 @@ use crate::{
     },
 };
 
+use super::super::{grants, secrets::SecretProblem};
+
 /// The word for a cluster that is not read on purpose.
 pub const SUSPENDED: &str = "Suspended";
 
@@ -26,16 +28,8 @@ pub enum Problem {
     InClusterNotPermitted,
     #[error("set exactly one of inCluster and kubeconfigSecretRef")]
     ClusterNotChosen,
-    #[error("there is no Secret {0} in this namespace: create it with a kubeconfig")]
-    SecretMissing(String),
-    #[error(
-        "the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [get, list, watch], and a RoleBinding of it to the operator's service account"
-    )]
-    SecretForbidden(String),
-    #[error("the API server has not said yet what is in the Secret {0}; trying again")]
-    SecretUnknown(String),
-    #[error("the Secret {0} has no key {1}: store the kubeconfig under it, or name the right key")]
-    KeyMissing(String, String),
+    #[error(transparent)]
+    Secret(#[from] SecretProblem),
     #[error(transparent)]
     Kubeconfig(KubeconfigError),
 }
@@ -44,13 +38,10 @@ impl Problem {
     /// The word for a condition.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::GrantNotPermitted => super::super::grants::GRANT_NOT_PERMITTED,
+            Self::GrantNotPermitted => grants::GRANT_NOT_PERMITTED,
             Self::InClusterNotPermitted => "InClusterNotPermitted",
             Self::ClusterNotChosen => "ClusterNotChosen",
-            Self::SecretMissing(_) => "SecretMissing",
-            Self::SecretForbidden(_) => "SecretForbidden",
-            Self::SecretUnknown(_) => "SecretUnknown",
-            Self::KeyMissing(..) => "KeyMissing",
+            Self::Secret(problem) => problem.reason(),
             Self::Kubeconfig(error) => error.reason(),
         }
     }
@@ -65,7 +56,7 @@ impl Problem {
 
     /// Whether it may go away by itself.
     fn is_passing(&self) -> bool {
-        matches!(self, Self::SecretUnknown(_))
+        matches!(self, Self::Secret(problem) if problem.is_passing())
     }
 }
 

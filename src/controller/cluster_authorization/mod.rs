@@ -5,7 +5,6 @@ mod decide;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -18,7 +17,6 @@ use crate::{
     cluster::{Access, Guard, Kubeconfig, Session, SessionEvents, SessionOptions},
     crd::{ClusterAuthorization, ClusterAuthorizationStatus, condition_type},
     image::RepositoryName,
-    telemetry::KindLabel,
 };
 
 use self::decide::{Problem, View, status_of};
@@ -28,29 +26,21 @@ use super::{
     grants,
     kinds::{self, Reconcile},
     scope::NameFilter,
-    secrets::{SecretState, Secrets},
-    status::{self, WriteError},
+    secrets::{SecretProblem, Secrets},
+    status::{CalmWriter, NUMBERS_EVERY, WriteError},
     touch::{Interests, ObjectKey, Touched},
     world::World,
 };
 
-/// How often the numbers in a status are brought up to date.
-const USAGE_REFRESH: Duration = Duration::from_mins(1);
-
 /// Runs until cancelled.
 pub async fn run(world: Arc<World>) {
     let touched = world.touched_clusters.clone();
-    let secrets = Secrets::new(
-        world.client.clone(),
-        touched.clone(),
-        world.tasks.clone(),
-        world.cancel.clone(),
-    );
+    let secrets = Secrets::new(&world, touched.clone());
     let authorizations = Arc::new(Authorizations {
         world: world.clone(),
         secrets,
         fingerprints: Mutex::default(),
-        written: Mutex::default(),
+        statuses: CalmWriter::default(),
     });
     kinds::drive::<ClusterAuthorization, Authorizations>(world, touched, authorizations).await;
 }
@@ -60,7 +50,7 @@ struct Authorizations {
     secrets: Secrets,
     /// What each session was started with: a hash, never the credentials.
     fingerprints: Mutex<HashMap<ObjectKey, Fingerprint>>,
-    written: Mutex<HashMap<ObjectKey, Instant>>,
+    statuses: CalmWriter,
 }
 
 type Fingerprint = [u8; 32];
@@ -75,10 +65,7 @@ impl Reconcile<ClusterAuthorization> for Authorizations {
 
     fn gone(&self, key: &ObjectKey) {
         self.secrets.release(key);
-        self.written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key);
+        self.statuses.forget(key);
         self.disconnect(key);
     }
 }
@@ -112,8 +99,14 @@ impl Authorizations {
             authorization.metadata.generation,
             Timestamp::now(),
         );
-        self.write(&key, &previous, status).await?;
-        Ok(Action::requeue(USAGE_REFRESH))
+        let only_usage = ClusterAuthorizationStatus {
+            usage: previous.usage.clone(),
+            ..status.clone()
+        } == previous;
+        self.statuses
+            .write::<ClusterAuthorization, _>(&self.world, &key, [&previous, &status], only_usage)
+            .await?;
+        Ok(Action::requeue(NUMBERS_EVERY))
     }
 
     /// How the cluster is to be read: a running session if its credentials are still the same.
@@ -145,12 +138,7 @@ impl Authorizations {
                 (Access::OwnCluster(self.world.client.clone()), [0; 32])
             }
             (None, Some(reference)) => {
-                let data = match self.secrets.follow(key, &reference.name).await {
-                    SecretState::Present(data) => data,
-                    SecretState::Missing => return Err(Problem::SecretMissing(reference.name.clone())),
-                    SecretState::Forbidden => return Err(Problem::SecretForbidden(reference.name.clone())),
-                    SecretState::Unknown => return Err(Problem::SecretUnknown(reference.name.clone())),
-                };
+                let data = self.secrets.follow(key, &reference.name).await?;
                 let (kubeconfig, fingerprint) =
                     match (data.get(&reference.key), data.get("server"), data.get("config")) {
                         (Some(bytes), _, _) => (Kubeconfig::from_kubeconfig(bytes), fingerprint(&[bytes])),
@@ -159,7 +147,11 @@ impl Authorizations {
                             Kubeconfig::from_argocd(server, config),
                             fingerprint(&[server, config]),
                         ),
-                        _ => return Err(Problem::KeyMissing(reference.name.clone(), reference.key.clone())),
+                        _ => {
+                            let missing =
+                                SecretProblem::KeyMissing(reference.name.clone(), reference.key.clone());
+                            return Err(Problem::Secret(missing));
+                        }
                     };
                 (
                     Access::Kubeconfig(Box::new(kubeconfig.map_err(Problem::Kubeconfig)?)),
@@ -252,44 +244,6 @@ impl Authorizations {
             .clusters_synced
             .set(i64::try_from(synced.count()).unwrap_or(i64::MAX));
         metrics.clusters.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
-    }
-
-    async fn write(
-        &self,
-        key: &ObjectKey,
-        previous: &ClusterAuthorizationStatus,
-        status: ClusterAuthorizationStatus,
-    ) -> Result<(), WriteError> {
-        if status == *previous {
-            return Ok(());
-        }
-        let only_usage = ClusterAuthorizationStatus {
-            usage: previous.usage.clone(),
-            ..status.clone()
-        } == *previous;
-        let now = Instant::now();
-        let recently = self
-            .written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .is_some_and(|written| now.duration_since(*written) < USAGE_REFRESH);
-        if only_usage && recently {
-            return Ok(());
-        }
-        status::write::<ClusterAuthorization, _>(&self.world.client, key, &status).await?;
-        self.written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key.clone(), now);
-        self.world
-            .metrics
-            .status_writes
-            .get_or_create(&KindLabel {
-                kind: "ClusterAuthorization",
-            })
-            .inc();
-        Ok(())
     }
 }
 

@@ -19,7 +19,11 @@ use crate::{
     store::SourceState,
 };
 
-use super::super::{grants, secrets::SecretData, touch::ObjectKey};
+use super::super::{
+    grants,
+    secrets::{SecretData, SecretProblem},
+    touch::ObjectKey,
+};
 
 /// A shorter token can be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -41,16 +45,8 @@ pub enum Problem {
     Retention,
     #[error("authentication of type Bearer needs bearer.secretRef")]
     BearerMissing,
-    #[error("there is no Secret {0} in this namespace: create it with a token of at least 16 bytes")]
-    SecretMissing(String),
-    #[error(
-        "the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [get, list, watch], and a RoleBinding of it to the operator's service account"
-    )]
-    SecretForbidden(String),
-    #[error("the API server has not said yet what is in the Secret {0}; trying again")]
-    SecretUnknown(String),
-    #[error("the Secret {0} has no key {1}: add it, or name the right key")]
-    KeyMissing(String, String),
+    #[error(transparent)]
+    Secret(#[from] SecretProblem),
     #[error("the token under key {1} of the Secret {0} is not text of at least 16 bytes: make it longer")]
     TokenTooShort(String, String),
 }
@@ -64,10 +60,7 @@ impl Problem {
             Self::Network(error) => error.reason(),
             Self::Retention => "InvalidRetention",
             Self::BearerMissing => "BearerMissing",
-            Self::SecretMissing(_) => "SecretMissing",
-            Self::SecretForbidden(_) => "SecretForbidden",
-            Self::SecretUnknown(_) => "SecretUnknown",
-            Self::KeyMissing(..) => "KeyMissing",
+            Self::Secret(problem) => problem.reason(),
             Self::TokenTooShort(..) => "TokenTooShort",
         }
     }
@@ -146,7 +139,7 @@ pub fn tokens(reference: &BearerSecretRef, data: &SecretData) -> Result<Vec<Secr
         .map(|key| {
             let value = data
                 .get(key)
-                .ok_or_else(|| Problem::KeyMissing(reference.name.clone(), key.clone()))?;
+                .ok_or_else(|| SecretProblem::KeyMissing(reference.name.clone(), key.clone()))?;
             std::str::from_utf8(value)
                 .map(str::trim)
                 .ok()
@@ -183,7 +176,7 @@ pub fn status_of(
     match outcome {
         Err(problem) => {
             let (reason, message) = (problem.reason(), problem.to_string());
-            let kind = if matches!(problem, Problem::SecretUnknown(_)) {
+            let kind = if matches!(&problem, Problem::Secret(problem) if problem.is_passing()) {
                 RECONCILING
             } else {
                 STALLED

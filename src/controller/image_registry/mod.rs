@@ -5,7 +5,6 @@ mod decide;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -15,9 +14,8 @@ use secrecy::SecretString;
 use tracing::{info, warn};
 
 use crate::{
-    crd::{ImageRegistry, ImageRegistryStatus},
+    crd::ImageRegistry,
     receive::{Source, SourcePath},
-    telemetry::KindLabel,
 };
 
 use self::decide::{Accepted, Problem, Received, accept, status_of, tokens};
@@ -25,29 +23,21 @@ use self::decide::{Accepted, Problem, Received, accept, status_of, tokens};
 use super::{
     kinds::{self, Reconcile},
     registries::Registry,
-    secrets::{SecretState, Secrets},
-    status::{self, WriteError},
+    secrets::Secrets,
+    status::{CalmWriter, NUMBERS_EVERY, WriteError},
     touch::ObjectKey,
     world::World,
 };
 
-/// How often the numbers in a status are brought up to date.
-const REFRESH: Duration = Duration::from_mins(1);
-
 /// Runs until cancelled.
 pub async fn run(world: Arc<World>) {
     let touched = world.touched_registries.clone();
-    let secrets = Secrets::new(
-        world.client.clone(),
-        touched.clone(),
-        world.tasks.clone(),
-        world.cancel.clone(),
-    );
+    let secrets = Secrets::new(&world, touched.clone());
     let registries = Arc::new(ImageRegistries {
         world: world.clone(),
         secrets,
         paths: Mutex::default(),
-        written: Mutex::default(),
+        statuses: CalmWriter::default(),
     });
     kinds::drive::<ImageRegistry, ImageRegistries>(world, touched, registries).await;
 }
@@ -57,7 +47,7 @@ struct ImageRegistries {
     secrets: Secrets,
     /// The webhooks each registry has.
     paths: Mutex<HashMap<ObjectKey, Vec<SourcePath>>>,
-    written: Mutex<HashMap<ObjectKey, Instant>>,
+    statuses: CalmWriter,
 }
 
 impl Reconcile<ImageRegistry> for ImageRegistries {
@@ -70,10 +60,7 @@ impl Reconcile<ImageRegistry> for ImageRegistries {
 
     fn gone(&self, key: &ObjectKey) {
         self.secrets.release(key);
-        self.written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key);
+        self.statuses.forget(key);
         self.withdraw(key);
     }
 }
@@ -90,8 +77,11 @@ impl ImageRegistries {
             self.withdraw(&key);
         }
         let status = status_of(outcome, object, &previous, Timestamp::now());
-        self.write(&key, &previous, status).await?;
-        Ok(Action::requeue(REFRESH))
+        let only_counts = status.conditions == previous.conditions && !previous.sources.is_empty();
+        self.statuses
+            .write::<ImageRegistry, _>(&self.world, &key, [&previous, &status], only_counts)
+            .await?;
+        Ok(Action::requeue(NUMBERS_EVERY))
     }
 
     /// Opens the webhooks, lets reports use the registry, and reads what has come so far.
@@ -120,12 +110,7 @@ impl ImageRegistries {
         let mut paths = Vec::new();
         for source in &object.spec.sources {
             let reference = decide::secret_of(source)?;
-            let data = match self.secrets.follow(key, &reference.name).await {
-                SecretState::Present(data) => data,
-                SecretState::Missing => return Err(Problem::SecretMissing(reference.name.clone())),
-                SecretState::Forbidden => return Err(Problem::SecretForbidden(reference.name.clone())),
-                SecretState::Unknown => return Err(Problem::SecretUnknown(reference.name.clone())),
-            };
+            let data = self.secrets.follow(key, &reference.name).await?;
             let tokens: Vec<SecretString> = tokens(reference, &data)?;
             let path = SourcePath {
                 namespace: key.namespace.clone(),
@@ -206,40 +191,5 @@ impl ImageRegistries {
             .metrics
             .registries
             .set(i64::try_from(all).unwrap_or(i64::MAX));
-    }
-
-    async fn write(
-        &self,
-        key: &ObjectKey,
-        previous: &ImageRegistryStatus,
-        status: ImageRegistryStatus,
-    ) -> Result<(), WriteError> {
-        if status == *previous {
-            return Ok(());
-        }
-        let now = Instant::now();
-        let only_counts = status.conditions == previous.conditions && !previous.sources.is_empty();
-        let recently = self
-            .written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .is_some_and(|written| now.duration_since(*written) < REFRESH);
-        if only_counts && recently {
-            return Ok(());
-        }
-        status::write::<ImageRegistry, _>(&self.world.client, key, &status).await?;
-        self.written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key.clone(), now);
-        self.world
-            .metrics
-            .status_writes
-            .get_or_create(&KindLabel {
-                kind: "ImageRegistry",
-            })
-            .inc();
-        Ok(())
     }
 }

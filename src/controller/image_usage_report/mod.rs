@@ -17,7 +17,6 @@ use tracing::{debug, info};
 use crate::{
     analysis::{self, InvalidQuestion, Question, STATUS_BYTES},
     crd::{Condition, Conditions, ImageUsageReport, ImageUsageReportStatus, condition_type},
-    telemetry::KindLabel,
 };
 
 use self::gather::{Gathered, gather};
@@ -151,14 +150,7 @@ impl Reports {
         if let Err(pause) = turn.and_then(|()| self.world.budget.take(bytes, change, Instant::now())) {
             return Ok(Some(pause));
         }
-        status::write::<ImageUsageReport, _>(&self.world.client, key, &status).await?;
-        self.world
-            .metrics
-            .status_writes
-            .get_or_create(&KindLabel {
-                kind: "ImageUsageReport",
-            })
-            .inc();
+        status::write::<ImageUsageReport, _>(&self.world, key, &status).await?;
         if change == Change::Urgent {
             let verdict = status
                 .verdict

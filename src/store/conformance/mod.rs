@@ -1,6 +1,9 @@
 //! What every store has to do, as tests of the two traits: one function for each
 //! behaviour, run on each backend by [`conformance!`].
 
+// The histories are short texts.
+#![allow(clippy::format_collect, clippy::format_push_string)]
+
 pub(crate) mod appending;
 pub(crate) mod deletes;
 mod fixture;

@@ -41,10 +41,10 @@ pub(crate) async fn pages_follow_each_other_without_gap_or_repeat<B: Backend>() 
     let backend = B::fresh().await;
     let store = backend.open().await;
     // Many at one instant, so that pages end between equal times.
-    let history: String = (0..40)
-        .map(|n| format!("g{n:02} {} a GET t{} @A\n", n / 7 * 20, n % 3))
+    let history: Vec<String> = (0..40)
+        .map(|n| format!("g{n:02} {} a GET t{} @A", n / 7 * 20, n % 3))
         .collect();
-    append_lines(&backend, &store, &history).await;
+    append_lines(&backend, &store, &history.join("\n")).await;
     let clauses = vec![
         clause(Select::Tag("t0".to_owned())),
         clause(Select::Tag("t1".to_owned())),

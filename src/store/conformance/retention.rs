@@ -7,12 +7,15 @@ use crate::{
 pub(crate) async fn a_purge_removes_what_is_older_and_keeps_the_facts<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.open().await;
-    let mut history =
-        String::from("p1 100 a PUT v1 @A\nd9 110 a DELETE - @Z\np2 120 a PUT v2 @B\nd2 130 a DELETE v2 -\n");
-    for n in 0..1200 {
-        history.push_str(&format!("g{n} {} b GET v1 @A\n", 200 + n));
-    }
-    append_lines(&backend, &store, &history).await;
+    let pulls = (0..1200).map(|n| format!("g{n} {} b GET v1 @A", 200 + n));
+    let others = [
+        "p1 100 a PUT v1 @A",
+        "d9 110 a DELETE - @Z",
+        "p2 120 a PUT v2 @B",
+        "d2 130 a DELETE v2 -",
+    ];
+    let history: Vec<String> = others.map(str::to_owned).into_iter().chain(pulls).collect();
+    append_lines(&backend, &store, &history.join("\n")).await;
     append_lines(&backend, &store, "new 90000 b GET v1 @A\nd3 90001 a DELETE - @B").await;
     let pointers = store
         .tag_pointers(registry(), REPOSITORY.to_owned())

@@ -1,0 +1,129 @@
+use std::{path::Path, sync::Arc};
+
+use super::{PULL, Server, TOKEN, chunked, head, registry};
+use crate::{
+    event::Attribution,
+    store::{AttributedEvent, Clause, EventQuery, EventReader, Select, SourceState, SqliteStore, Window},
+};
+
+fn open(folder: &Path) -> Arc<SqliteStore> {
+    Arc::new(SqliteStore::open(&folder.join("events.db"), |_, _| {}).unwrap())
+}
+
+async fn events(store: &SqliteStore) -> Vec<AttributedEvent> {
+    store.linked().await.unwrap();
+    let window = Window {
+        start: jiff::Timestamp::MIN,
+        end: jiff::Timestamp::MAX,
+    };
+    let all = Clause {
+        select: Select::All,
+        window,
+        attribution: Attribution::Named,
+    };
+    let query = EventQuery {
+        registry: registry(),
+        repository: "shop/web".to_owned(),
+        categories: Vec::new(),
+        clauses: vec![all],
+    };
+    store.events(query, None, 100).await.unwrap()
+}
+
+async fn source(store: &SqliteStore) -> SourceState {
+    store.sources(registry()).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_delivery_is_stored_when_it_is_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let server = Server::start(store.clone()).await;
+    let answer = server.deliver(PULL).await;
+    assert_eq!(answer.status, 202);
+    let state = source(&store).await;
+    assert_eq!(
+        (state.source.as_str(), state.stored, state.ignored),
+        ("notifications", 3, 1)
+    );
+    let found = events(&store).await;
+    let told: Vec<_> = found
+        .iter()
+        .map(|found| (found.event.raw_count, found.event.tags.len()))
+        .collect();
+    assert_eq!(
+        told,
+        [(1, 0), (2, 1)],
+        "the platform's GET, and the GET that took the HEAD"
+    );
+    assert_eq!(server.metrics.deliveries("Stored"), 1);
+}
+
+#[tokio::test]
+async fn the_same_delivery_again_is_acknowledged_and_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let server = Server::start(store.clone()).await;
+    for _ in 0..3 {
+        assert_eq!(server.deliver(PULL).await.status, 202);
+    }
+    assert_eq!(events(&store).await.len(), 2);
+    let state = source(&store).await;
+    assert_eq!((state.stored, state.duplicates), (3, 6));
+}
+
+#[tokio::test]
+async fn an_unreadable_body_is_acknowledged_and_put_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let server = Server::start(store.clone()).await;
+    let nested = vec![b'['; 500_000];
+    let poisoned: [&[u8]; 4] = [b"{\"events\": [", b"", b"\xff\xfe", &nested];
+    for body in poisoned {
+        assert_eq!(server.deliver(body).await.status, 202);
+    }
+    // What comes behind it is not held up.
+    assert_eq!(server.deliver(PULL).await.status, 202);
+    let state = source(&store).await;
+    assert_eq!((state.quarantined, state.stored), (4, 3));
+    assert_eq!(state.gaps.len(), 1, "{:?}", state.gaps);
+    assert_eq!(server.metrics.deliveries("Quarantined"), 4);
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let server = Server::start(store.clone()).await;
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\nauthorization: bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\
+         Content-Encoding: identity\r\n\r\n",
+        super::PATH
+    );
+    assert_eq!(server.send(&head, &chunked(PULL, 100)).await.status, 202);
+    assert_eq!(source(&store).await.stored, 3);
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let server = Server::start(store.clone()).await;
+    let mut client = server.connect().await;
+    for _ in 0..3 {
+        client.send(&head(TOKEN, PULL.len()), PULL).await;
+        assert_eq!(client.answer().await.status, 202);
+    }
+    assert_eq!(source(&store).await.duplicates, 6);
+}
+
+#[tokio::test]
+async fn a_closed_store_is_told_and_the_delivery_can_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let server = Server::start(store.clone()).await;
+    store.close().await.unwrap();
+    let answer = server.deliver(PULL).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.head.contains("retry-after: "), "{}", answer.head);
+}
