@@ -172,8 +172,7 @@ fn must_list_again(error: StreamError) -> bool {
         | StreamError::Malformed(_)
         | StreamError::FrameTooLarge
         | StreamError::BudgetExceeded => true,
-        StreamError::Unreachable
-        | StreamError::Untrusted
+        StreamError::Unreachable { .. }
         | StreamError::NoAnswer
         | StreamError::Unauthorized
         | StreamError::Forbidden
@@ -195,6 +194,7 @@ mod tests {
     use super::*;
     use crate::cluster::wire::Malformed;
 
+    const UNREACHABLE: StreamError = StreamError::Unreachable { reason: "Timeout" };
     const LIST: Next<'_> = Next::Stream(Ask::StreamedList);
 
     fn changes(since: &str) -> Next<'_> {
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_broken_stream_goes_on_where_it_was() {
-        for error in [StreamError::Broken, StreamError::Silent, StreamError::Unreachable] {
+        for error in [StreamError::Broken, StreamError::Silent, UNREACHABLE] {
             assert_eq!(after(error).next(), changes("7"), "{error:?}");
         }
     }
@@ -282,8 +282,8 @@ mod tests {
     fn one_failure_of_a_complete_kind_is_borne_in_silence() {
         let mut plan = live("7");
         assert_eq!(plan.ended(&Err(StreamError::Broken), 1).trouble, None);
-        let again = plan.ended(&Err(StreamError::Unreachable), 1);
-        assert_eq!(again.trouble, Some(StreamError::Unreachable));
+        let again = plan.ended(&Err(UNREACHABLE), 1);
+        assert_eq!(again.trouble, Some(UNREACHABLE));
         // An answer and then silence is no recovery.
         plan.heard(Duration::from_secs(1));
         assert_eq!(
@@ -298,8 +298,8 @@ mod tests {
     #[test]
     fn nothing_is_borne_before_the_first_list_or_without_rights() {
         let mut plan = Plan::new();
-        let verdict = plan.ended(&Err(StreamError::Unreachable), 1);
-        assert_eq!(verdict.trouble, Some(StreamError::Unreachable));
+        let verdict = plan.ended(&Err(UNREACHABLE), 1);
+        assert_eq!(verdict.trouble, Some(UNREACHABLE));
         let verdict = live("7").ended(&Err(StreamError::Forbidden), 1);
         assert_eq!(verdict.trouble, Some(StreamError::Forbidden));
         assert!(verdict.wait >= Duration::from_secs(7));

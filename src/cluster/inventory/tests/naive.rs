@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::{
     cluster::{
         Kind, Lifecycle, Usage,
-        inventory::{best_digest, template_lifecycle},
+        inventory::{pod::best_digest, workload::template_lifecycle},
         model::{ContainerType, Controller, Meta, Object, Pod, Workload},
     },
     image::{Reference, RepositoryName, RunningDigest},

@@ -1,172 +1,18 @@
 //! The watch against a server that follows a script, under a clock that jumps.
 
+mod server;
+
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures::{StreamExt as _, stream};
-use http::{Request, Response};
 use jiff::Timestamp;
-use kube::client::Body;
-use serde_json::json;
-
-use super::*;
-use crate::cluster::stream::StreamError;
 use tokio::time::Instant;
 
-/// What the server does with one request for pods. Other kinds it forbids.
-#[derive(Debug, Clone)]
-enum Answer {
-    /// A status, and seconds for Retry-After.
-    Status(u16, Option<u64>),
-    /// Lines, one event each, then the stream stays open.
-    Open(Vec<String>),
-    /// Lines, then the stream ends.
-    End(Vec<String>),
-    /// Lines, then the connection breaks.
-    Break(Vec<String>),
-    /// A page.
-    Page(String),
-    /// Nothing at all.
-    Silence,
-}
-
-#[derive(Debug, Default)]
-struct Script {
-    answers: VecDeque<Answer>,
-    /// Queries asked for, in order, with the seconds since the start.
-    asked: Vec<(u64, String)>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Server(Arc<Mutex<Script>>);
-
-impl Server {
-    fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
-        Self(Arc::new(Mutex::new(Script {
-            answers: answers.into_iter().collect(),
-            asked: Vec::new(),
-        })))
-    }
-
-    fn client(&self, begun: Instant) -> Client {
-        let server = self.clone();
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let answer = server.answer(&request, begun);
-            async move {
-                match answer {
-                    Answer::Silence => pending().await,
-                    answer => Ok::<_, std::io::Error>(respond(answer)),
-                }
-            }
-        });
-        Client::new(service, "default")
-    }
-
-    fn answer(&self, request: &Request<Body>, begun: Instant) -> Answer {
-        if request.uri().path() != Kind::Pod.path() {
-            return Answer::Status(403, None);
-        }
-        let mut script = self.0.lock().unwrap();
-        let query = request.uri().query().unwrap_or_default();
-        // Its random part.
-        let query = query
-            .split('&')
-            .filter(|pair| !pair.starts_with("timeoutSeconds="));
-        let query = query.collect::<Vec<_>>().join("&");
-        script.asked.push((begun.elapsed().as_secs(), query));
-        script.answers.pop_front().unwrap_or(Answer::Silence)
-    }
-
-    fn asked(&self) -> Vec<String> {
-        let script = self.0.lock().unwrap();
-        script.asked.iter().map(|(_, query)| query.clone()).collect()
-    }
-
-    fn times(&self) -> Vec<u64> {
-        self.0
-            .lock()
-            .unwrap()
-            .asked
-            .iter()
-            .map(|(time, _)| *time)
-            .collect()
-    }
-}
-
-type Chunks = stream::BoxStream<'static, Result<Bytes, std::io::Error>>;
-
-fn respond(answer: Answer) -> Response<axum::body::Body> {
-    let chunks = |lines: Vec<String>| stream::iter(lines).map(|line| Ok(Bytes::from(format!("{line}\n"))));
-    let mut response = Response::builder().header("content-type", "application/json");
-    let body: Chunks = match answer {
-        Answer::Status(status, retry_after) => {
-            response = response.status(status);
-            if let Some(seconds) = retry_after {
-                response = response.header("retry-after", seconds);
-            }
-            chunks(vec!["a secret in an error's text".into()]).boxed()
-        }
-        Answer::Open(lines) => chunks(lines).chain(stream::pending()).boxed(),
-        Answer::End(lines) => chunks(lines).boxed(),
-        Answer::Break(lines) => {
-            let broken = Err(std::io::Error::other("broken"));
-            chunks(lines).chain(stream::iter([broken])).boxed()
-        }
-        Answer::Page(page) => chunks(vec![page]).boxed(),
-        Answer::Silence => stream::pending().boxed(),
-    };
-    response.body(axum::body::Body::from_stream(body)).unwrap()
-}
-
-const APP: &str = "registry.example.com/shop/app";
-
-fn pod_object(name: &str, version: u32) -> serde_json::Value {
-    json!({
-        "metadata": {
-            "name": name, "namespace": "shop", "uid": name,
-            "resourceVersion": version.to_string(), "creationTimestamp": "2026-01-01T00:00:00Z",
-        },
-        "spec": {"containers": [{"name": "c", "image": format!("{APP}:v1")}]},
-    })
-}
-
-fn pod(event: &str, name: &str, version: u32) -> String {
-    json!({"type": event, "object": pod_object(name, version)}).to_string()
-}
-
-fn bookmark(version: u32) -> String {
-    let metadata = json!({"resourceVersion": version.to_string()});
-    json!({"type": "BOOKMARK", "object": {"metadata": metadata}}).to_string()
-}
-
-fn list_end(version: u32) -> String {
-    let metadata = json!({
-        "resourceVersion": version.to_string(),
-        "annotations": {"k8s.io/initial-events-end": "true"},
-    });
-    json!({"type": "BOOKMARK", "object": {"metadata": metadata}}).to_string()
-}
-
-fn failure(code: u16) -> String {
-    json!({"type": "ERROR", "object": {"kind": "Status", "code": code}}).to_string()
-}
-
-fn page(pods: &[&str], next: &str, version: u32) -> Answer {
-    let items: Vec<_> = pods.iter().map(|name| pod_object(name, 1)).collect();
-    let metadata = json!({"resourceVersion": version.to_string(), "continue": next});
-    Answer::Page(json!({"metadata": metadata, "items": items}).to_string())
-}
-
-const LIST: &str =
-    "watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
-
-fn changes(since: u32) -> String {
-    format!("watch=1&allowWatchBookmarks=true&resourceVersion={since}")
-}
+use self::server::{APP, Answer, LIST, Server, bookmark, changes, failure, list_end, page, pod};
+use super::*;
+use crate::cluster::stream::StreamError;
 
 #[derive(Debug, Default)]
 struct Touches(Mutex<Vec<String>>);
@@ -413,7 +259,7 @@ async fn a_server_that_does_not_come_back_is_told_and_its_objects_stay() {
     assert_eq!(watch.state().phase, expected);
     assert_eq!(watch.pods(), 2);
     watch.after(60).await;
-    assert_eq!(watch.state().phase, Phase::Disconnected { reason: "NoAnswer" });
+    assert_eq!(watch.state().phase, Phase::Disconnected { reason: "TimedOut" });
     watch.end().await;
 }
 
