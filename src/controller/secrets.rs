@@ -48,7 +48,7 @@ pub enum SecretProblem {
     #[error("there is no Secret {0} in this namespace: create it")]
     Missing(String),
     #[error(
-        "the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [get, list, watch], and a RoleBinding of it to the operator's service account"
+        "the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [list, watch], and a RoleBinding of it to the operator's service account"
     )]
     Forbidden(String),
     #[error("the API server has not said yet what is in the Secret {0}; trying again")]

@@ -48,6 +48,8 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, cancel: Cancellati
             drop(place);
         });
     }
+    // Whoever connects now is refused at once instead of waiting for an answer that never comes.
+    drop(listener);
     connections.close();
     if tokio::time::timeout(limits.stop_within, connections.wait())
         .await

@@ -261,7 +261,7 @@ check_rights() {
     equal 'the number of answers' "$(wc -l <"$work/answers")" "$number"
 }
 check_rights "$account" <<TABLE
-yes get clusterauthorizations.imageusage.dev everywhere
+no get clusterauthorizations.imageusage.dev everywhere
 yes list clusterauthorizations.imageusage.dev everywhere
 yes watch clusterauthorizations.imageusage.dev everywhere
 yes list imageregistries.imageusage.dev everywhere
@@ -274,7 +274,7 @@ yes patch imageusagereports.imageusage.dev:status everywhere
 yes list namespaces everywhere
 yes watch namespaces everywhere
 yes get namespaces/kube-system everywhere
-yes get secrets $namespace
+no get secrets $namespace
 yes list secrets $namespace
 yes watch secrets $namespace
 yes list pods everywhere
@@ -357,7 +357,7 @@ done
 ok 'upgrades do not bring back a deleted this-cluster'
 run upgrade --set "secretNamespaces={$namespace,$other}"
 check_rights "$account" <<TABLE
-yes get secrets $namespace
+no get secrets $namespace
 yes get secrets $other
 no get secrets kube-system
 TABLE

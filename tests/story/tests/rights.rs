@@ -24,15 +24,6 @@ const TEAM: &str = "team";
 const IMAGE: &str = "rights.example/team/app:v1";
 const ACCOUNT: &str = "system:serviceaccount:image-usage-system:image-usage-operator";
 
-/// Granted though nothing asks for it: the kinds and Secrets are only listed and watched. To be taken from the chart,
-/// and from here.
-const NEEDLESS: [(&str, &str, &str); 4] = [
-    ("get", "", "secrets"),
-    ("get", "imageusage.dev", "clusterauthorizations"),
-    ("get", "imageusage.dev", "imageregistries"),
-    ("get", "imageusage.dev", "imageusagereports"),
-];
-
 /// Verb, API group, resource with its subresource.
 type Right = (String, String, String);
 
@@ -60,12 +51,7 @@ async fn the_charts_rights_suffice_and_each_is_used() -> Result<()> {
         operator.stop().await?;
         home.end().await;
     }
-    let unused: Vec<_> = granted
-        .difference(&used)
-        .filter(|(verb, group, resource)| {
-            !NEEDLESS.contains(&(verb.as_str(), group.as_str(), resource.as_str()))
-        })
-        .collect();
+    let unused: Vec<_> = granted.difference(&used).collect();
     assert!(unused.is_empty(), "granted and never used: {unused:#?}");
     Ok(())
 }
@@ -313,7 +299,7 @@ async fn a_secret_of_another_namespace_needs_the_role_that_the_message_names(hom
         "apiGroups [\"\"]",
         "resources [secrets]",
         "resourceNames [theirs]",
-        "verbs [get, list, watch]",
+        "verbs [list, watch]",
         "RoleBinding",
         "service account",
     ] {
