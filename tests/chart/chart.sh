@@ -358,13 +358,13 @@ ok 'upgrades do not bring back a deleted this-cluster'
 run upgrade --set "secretNamespaces={$namespace,$other}"
 check_rights "$account" <<TABLE
 no get secrets $namespace
-yes get secrets $other
+yes list secrets $other
 no get secrets kube-system
 TABLE
 run upgrade --set "secretNamespaces={$other}"
 check_rights "$account" <<TABLE
 no get secrets $namespace
-yes get secrets $other
+yes list secrets $other
 TABLE
 run upgrade --set persistence.enabled=false
 equal 'the volume' "$(k get deployment "$release" --namespace "$namespace" \
