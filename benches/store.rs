@@ -88,7 +88,7 @@ fn delivery(events: Vec<RegistryEvent>) -> Delivery {
 
 /// The same columns in one table with its key, `rows` a commit: no duplicate check, no
 /// facts, no linking, no thread.
-fn raw(events: usize, rows: usize) -> Result<Duration> {
+fn raw(events: usize, rows: usize) -> Result<(Duration, Duration)> {
     let folder = tempfile::tempdir()?;
     let mut file = Connection::open(folder.path().join("raw.db"))?;
     file.execute_batch(
@@ -101,7 +101,7 @@ fn raw(events: usize, rows: usize) -> Result<Duration> {
          ) STRICT, WITHOUT ROWID",
     )?;
     let all: Vec<RegistryEvent> = (0..events).map(|number| event(number, 200)).collect();
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), on_cpu("thread-self"));
     for batch in all.chunks(rows) {
         let transaction = file.transaction()?;
         {
@@ -142,10 +142,39 @@ fn raw(events: usize, rows: usize) -> Result<Duration> {
         }
         transaction.commit()?;
     }
-    Ok(begun.elapsed())
+    Ok((begun.elapsed(), on_cpu("thread-self").saturating_sub(before)))
+}
+
+/// Time that a thread of this process (a folder of `/proc`) has had a processor: unlike time by
+/// the clock, it says the same on a busy machine.
+fn on_cpu(thread: &str) -> Duration {
+    let times = std::fs::read_to_string(format!("/proc/{thread}/schedstat")).unwrap_or_default();
+    let nanoseconds = times.split(' ').next().and_then(|time| time.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
+}
+
+fn writer_on_cpu() -> Duration {
+    std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .filter_map(|thread| Some(thread.ok()?.path()))
+        .filter(|thread| {
+            std::fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "store-writer")
+        })
+        .map(|thread| {
+            on_cpu(
+                &thread
+                    .strip_prefix("/proc")
+                    .unwrap_or(&thread)
+                    .display()
+                    .to_string(),
+            )
+        })
+        .sum()
 }
 
 struct Measured {
+    cpu: Duration,
     acknowledged: Duration,
     linked: Duration,
     latencies: Vec<Duration>,
@@ -197,10 +226,12 @@ async fn through_the_store(
     let acknowledged = begun.elapsed();
     store.linked().await?;
     let linked = begun.elapsed();
+    let cpu = writer_on_cpu();
     store.close().await?;
     let bytes = std::fs::metadata(&path)?.len();
     latencies.sort_unstable();
     Ok(Measured {
+        cpu,
         acknowledged,
         linked,
         latencies,
@@ -213,6 +244,12 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
         .get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)))
         .copied()
         .unwrap_or_default()
+}
+
+/// Microseconds.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn each(time: Duration, events: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / events as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -229,16 +266,23 @@ async fn main() -> Result<()> {
         .unwrap_or(100_000);
     for (rows, clients, size) in [(1, 1, 1), (100, 100, 1), (1000, 10, 100)] {
         let few = if rows == 1 { events / 5 } else { events };
-        let raw = rate(few, raw(few, rows)?);
-        println!("raw insert, {rows} a commit: {raw:.0} rows/s");
+        let (took, raw_cpu) = raw(few, rows)?;
+        let raw = rate(few, took);
+        println!(
+            "raw insert, {rows} a commit: {raw:.0} rows/s, {:.1} µs of processor a row",
+            each(raw_cpu, few)
+        );
         for repositories in [200, 1] {
             let measured = through_the_store(few, clients, size, repositories).await?;
             let (acknowledged, linked) = (rate(few, measured.acknowledged), rate(few, measured.linked));
             println!(
                 "  store, {clients} clients, {size} a delivery, {repositories} repositories: {acknowledged:.0} acknowledged/s \
-                 ({:.0} % of raw), {linked:.0} linked/s ({:.0} %), append p50 {:?} p99 {:?}, {} bytes an event",
+                 ({:.0} % of raw), {linked:.0} linked/s ({:.0} %), {:.1} µs of processor an event ({:.0} %), \
+                 append p50 {:?} p99 {:?}, {} bytes an event",
                 acknowledged / raw * 100.0,
                 linked / raw * 100.0,
+                each(measured.cpu, few),
+                each(raw_cpu, few) / each(measured.cpu, few) * 100.0,
                 percentile(&measured.latencies, 50),
                 percentile(&measured.latencies, 99),
                 measured.bytes / few as u64,

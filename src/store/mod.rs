@@ -189,8 +189,9 @@ pub struct Gap {
 
 /// Answers questions about events.
 pub trait EventReader: Send + Sync + 'static {
-    /// Logical events that the query selects, newest first (time, then id, both descending),
-    /// those before `before` where given, at most `limit`.
+    /// Logical events that the query selects, newest first (time, then id, both descending;
+    /// ids that are UUIDs count as greater than others), those before `before` where given,
+    /// at most `limit`.
     fn events(
         &self,
         query: EventQuery,

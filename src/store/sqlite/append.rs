@@ -1,15 +1,15 @@
 //! What one delivery changes: raw events, what they teach, what its source is known to
 //! have done, gaps, and the stretches of time that the linker has to look at again.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::{
     gaps,
-    known::Known,
+    known::{Known, Repository},
     pointers,
     quarantine::Quarantine,
     touched::Touched,
-    values::{Column, nanoseconds},
+    values::{Column, Id, MediaType, nanoseconds},
 };
 use crate::{
     event::{Category, RegistryEvent, StoredEvent, time},
@@ -78,92 +78,52 @@ pub(super) fn append(
 ) -> rusqlite::Result<Outcome> {
     let Batch {
         registry: key,
-        source,
+        source: name,
         received,
         events,
         ignored,
         quarantined,
     } = batch;
     let registry = known.registry(connection, key)?;
-    let source = source_row(connection, registry.id, source, *received)?;
-    let mut coverage_changed = source.new;
+    let (source, new) = registry.source(connection, name, *received)?;
+    let mut coverage_changed = new;
     for instance in instances(events) {
-        coverage_changed |= gaps::seen(connection, source.id, instance, *received)?;
+        coverage_changed |= source.seen(connection, instance, *received)?;
+    }
+    if let Some(body) = quarantined {
+        gaps::open(connection, source.id, gaps::QUARANTINED, *received, *received)?;
+        quarantine.keep(connection, source.id, *received, body)?;
+        coverage_changed = true;
     }
 
+    let source_id = source.id;
     let mut appended = Appended::default();
     let mut last_event = None;
     for stored in events {
         let path = &stored.event.repository;
-        let repository = registry.repository(connection, path)?;
-        if !insert(connection, repository, source.id, stored)? {
+        let (repository, remembered) = registry.repository(connection, path)?;
+        if !insert(connection, repository.id, source_id, stored)? {
             appended.duplicates += 1;
             continue;
         }
         appended.stored += 1;
         let time = nanoseconds(stored.time);
         last_event = last_event.max(Some(time));
-        touched.add(repository, key, path, time, time);
-        if learn_manifest(connection, repository, stored)? {
-            for time in deletes_of(connection, repository, stored)? {
-                touched.add(repository, key, path, time, time);
-            }
+        touched.add(repository.id, key, path, time, time);
+        for time in learn_manifest(connection, repository, remembered, stored)? {
+            touched.add(repository.id, key, path, time, time);
         }
-        pointers::learn(connection, repository, stored)?;
+        pointers::learn(connection, repository, remembered, stored)?;
         if !appended.repositories.contains(path) {
             appended.repositories.push(path.clone());
         }
     }
-
-    if let Some(body) = quarantined {
-        gaps::open(connection, source.id, gaps::QUARANTINED, *received, *received)?;
-        quarantine.keep(connection, source.id, *received, body)?;
-        coverage_changed = true;
-    }
-    connection
-        .prepare_cached(
-            "UPDATE sources SET last_delivery = max(last_delivery, ?2),
-                 last_event = coalesce(max(last_event, ?3), ?3, last_event),
-                 stored = stored + ?4, duplicates = duplicates + ?5, ignored = ignored + ?6,
-                 quarantined = quarantined + ?7
-             WHERE id = ?1",
-        )?
-        .execute(params![
-            source.id,
-            received,
-            last_event,
-            appended.stored,
-            appended.duplicates,
-            ignored,
-            quarantined.is_some()
-        ])?;
+    let (source, _) = registry.source(connection, name, *received)?;
+    source.delivered(*received, last_event, &appended, *ignored, quarantined.is_some());
     Ok(Outcome {
         appended,
         coverage_changed,
     })
-}
-
-struct Source {
-    id: i64,
-    new: bool,
-}
-
-fn source_row(connection: &Connection, registry: i64, name: &str, received: i64) -> rusqlite::Result<Source> {
-    let found = connection
-        .prepare_cached("SELECT id FROM sources WHERE registry = ?1 AND name = ?2")?
-        .query_row(params![registry, name], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = found {
-        return Ok(Source { id, new: false });
-    }
-    let id = connection
-        .prepare_cached(
-            "INSERT INTO sources
-                 (registry, name, since, last_delivery, stored, duplicates, ignored, quarantined)
-             VALUES (?1, ?2, ?3, ?3, 0, 0, 0, 0)",
-        )?
-        .insert(params![registry, name, received])?;
-    Ok(Source { id, new: true })
 }
 
 /// The processes that speak in a delivery, each once, in the order they speak.
@@ -222,7 +182,7 @@ fn insert(
         .execute(params![
             repository,
             Column(*time),
-            id,
+            Id(id),
             Column(*received),
             Column(*time_source),
             stated.filter(|stated| stated != time).map(Column),
@@ -231,59 +191,60 @@ fn insert(
             target.map(Column),
             tag,
             digest.as_ref().map(Column),
-            media_type,
+            media_type.as_deref().map(MediaType),
             method,
             address.map(|address| Column(address.ip)),
             address.map(|address| Column(address.source)),
             forwarded_chain,
             actor,
             user_agent,
-            request_id,
-            instance_id
+            request_id.as_deref().map(Id),
+            instance_id.as_deref().map(Id)
         ])
         .map(|rows| rows == 1)
 }
 
 /// A push or pull that names a digest proves it a manifest: blobs never become events.
-/// Whether that is news.
-fn learn_manifest(connection: &Connection, repository: i64, stored: &StoredEvent) -> rusqlite::Result<bool> {
+/// Where that is news, the times of the deletes that waited to hear it.
+fn learn_manifest(
+    connection: &Connection,
+    repository: &mut Repository,
+    remembered: &mut usize,
+    stored: &StoredEvent,
+) -> rusqlite::Result<Vec<i64>> {
     let (Category::Push | Category::Pull, Some(digest)) = (stored.event.category, &stored.event.digest)
     else {
-        return Ok(false);
+        return Ok(Vec::new());
     };
-    let row = params![
-        repository,
-        Column(digest),
-        stored.event.media_type,
-        Column(stored.time)
-    ];
-    let known = connection
+    if repository.manifests.contains(digest) {
+        return Ok(Vec::new());
+    }
+    let media_type = stored.event.media_type.as_deref().map(MediaType);
+    if media_type.is_some() {
+        repository.manifests.insert(digest.clone());
+        *remembered += 1;
+    }
+    let known: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM manifests WHERE repository = ?1 AND digest = ?2)")?
+        .query_row(params![repository.id, Column(digest)], |row| row.get(0))?;
+    connection
         .prepare_cached(
-            "UPDATE manifests SET first = min(first, ?4), last = max(last, ?4),
-                 media_type = coalesce(media_type, ?3)
-             WHERE repository = ?1 AND digest = ?2",
+            "INSERT INTO manifests (repository, digest, media_type, learnt) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET media_type = excluded.media_type
+                 WHERE media_type IS NULL AND excluded.media_type IS NOT NULL",
         )?
-        .execute(row)?;
-    if known == 1 {
-        return Ok(false);
+        .execute(params![
+            repository.id,
+            Column(digest),
+            media_type,
+            Column(stored.time)
+        ])?;
+    if known {
+        return Ok(Vec::new());
     }
     connection
-        .prepare_cached(
-            "INSERT INTO manifests (repository, digest, media_type, first, last)
-             VALUES (?1, ?2, ?3, ?4, ?4)",
-        )?
-        .execute(row)?;
-    Ok(true)
-}
-
-/// Times of the deletes that name a digest: they may have waited to hear what it is.
-fn deletes_of(connection: &Connection, repository: i64, stored: &StoredEvent) -> rusqlite::Result<Vec<i64>> {
-    connection
         .prepare_cached(DELETES_BY_DIGEST)?
-        .query_map(
-            params![repository, stored.event.digest.as_ref().map(Column)],
-            |row| row.get(0),
-        )?
+        .query_map(params![repository.id, Column(digest)], |row| row.get(0))?
         .collect()
 }
 

@@ -12,46 +12,6 @@ pub(super) const QUARANTINED: &str = "Quarantined";
 const JOIN: i64 = 60 * 1_000_000_000;
 /// Most gaps of one source; the two oldest become one when there are more.
 const MOST: i64 = 200;
-/// Most processes remembered for one source.
-const INSTANCES: i64 = 1_000;
-
-/// Notes that a process reported, and opens a gap where it is new and others came before.
-/// Whether it did. The gap begins with the last delivery that named a process: one of
-/// blobs only names none, so it may already be the new one's.
-pub(super) fn seen(
-    connection: &Connection,
-    source: i64,
-    instance: &str,
-    received: i64,
-) -> rusqlite::Result<bool> {
-    let known = connection
-        .prepare_cached("UPDATE instances SET last = max(last, ?3) WHERE source = ?1 AND id = ?2")?
-        .execute(params![source, instance, received])?;
-    if known == 1 {
-        return Ok(false);
-    }
-    let (others, before): (i64, Option<i64>) = connection
-        .prepare_cached("SELECT count(*), max(last) FROM instances WHERE source = ?1")?
-        .query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if others >= INSTANCES {
-        connection
-            .prepare_cached(
-                "DELETE FROM instances WHERE (source, id) =
-                     (SELECT source, id FROM instances WHERE source = ?1 ORDER BY last LIMIT 1)",
-            )?
-            .execute([source])?;
-    }
-    connection
-        .prepare_cached("INSERT INTO instances (source, id, first, last) VALUES (?1, ?2, ?3, ?3)")?
-        .execute(params![source, instance, received])?;
-    match before {
-        Some(before) => {
-            open(connection, source, NEW_INSTANCE, before.min(received), received)?;
-            Ok(true)
-        }
-        None => Ok(false),
-    }
-}
 
 /// Half-open, and never empty: it holds at least its start.
 pub(super) fn open(

@@ -1,24 +1,46 @@
-//! Ids of registries, sources and repositories, remembered by the writer.
+//! What the writer remembers of the file, so that an event that says nothing new costs
+//! little more than its row.
 
-use std::collections::{HashMap, hash_map::Entry};
-
+use hashbrown::{
+    HashMap, HashSet,
+    hash_map::{Entry, EntryRef},
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::store::RegistryKey;
+use super::source::Source;
+use crate::{image::Digest, store::RegistryKey};
 
-/// Past this many repositories of one registry the memory starts afresh: a source may
-/// invent names.
-const REPOSITORIES: usize = 50_000;
+/// Past this many repositories, tags and manifests of one registry the memory starts
+/// afresh: a source may invent names. About 100 bytes each.
+const MOST: usize = 50_000;
 
-/// What the writer has looked up or made. Forget it after a rollback: an id that was
-/// made there is gone.
+/// What the writer has looked up or written. Forget it after a rollback: what was written
+/// is not there.
 #[derive(Debug, Default)]
 pub(super) struct Known(HashMap<RegistryKey, Registry>);
 
 #[derive(Debug)]
 pub(super) struct Registry {
+    id: i64,
+    repositories: HashMap<String, Repository>,
+    sources: HashMap<String, Source>,
+    remembered: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Repository {
     pub(super) id: i64,
-    repositories: HashMap<String, i64>,
+    /// Manifests that are in the file with their media type.
+    pub(super) manifests: HashSet<Digest>,
+    pub(super) tags: HashMap<String, Held>,
+}
+
+/// Where a tag points as far as the file tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) digest: Digest,
+    /// The time of the last fact about the tag.
+    pub(super) since: i64,
 }
 
 impl Known {
@@ -26,47 +48,92 @@ impl Known {
         self.0.clear();
     }
 
-    /// The registry's row, made where it is missing.
+    /// The registry, its row made where it is missing.
     pub(super) fn registry(
         &mut self,
         connection: &Connection,
         key: &RegistryKey,
     ) -> rusqlite::Result<&mut Registry> {
-        match self.0.entry(key.clone()) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => {
+        let registry = match self.0.entry(key.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
                 let id = match registry_id(connection, key)? {
                     Some(id) => id,
                     None => connection
                         .prepare_cached("INSERT INTO registries (namespace, name, uid) VALUES (?1, ?2, ?3)")?
                         .insert(params![key.namespace, key.name, key.uid])?,
                 };
-                Ok(entry.insert(Registry {
+                unknown.insert(Registry {
                     id,
                     repositories: HashMap::new(),
-                }))
+                    sources: HashMap::new(),
+                    remembered: 0,
+                })
             }
+        };
+        if registry.remembered > MOST {
+            registry.repositories.clear();
+            registry.remembered = 0;
         }
+        Ok(registry)
+    }
+
+    /// Writes what sources have done since the last time.
+    pub(super) fn save_sources(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.0
+            .values_mut()
+            .flat_map(|registry| registry.sources.values_mut())
+            .try_for_each(|source| source.save(connection))
     }
 }
 
 impl Registry {
-    /// The repository's id, its row made where it is missing.
-    pub(super) fn repository(&mut self, connection: &Connection, path: &str) -> rusqlite::Result<i64> {
-        if let Some(&id) = self.repositories.get(path) {
-            return Ok(id);
-        }
-        let id = match repository_id(connection, self.id, path)? {
-            Some(id) => id,
-            None => connection
-                .prepare_cached("INSERT INTO repositories (registry, path) VALUES (?1, ?2)")?
-                .insert(params![self.id, path])?,
+    /// The repository, its row made where it is missing, and the count to raise when
+    /// more of it is remembered.
+    pub(super) fn repository(
+        &mut self,
+        connection: &Connection,
+        path: &str,
+    ) -> rusqlite::Result<(&mut Repository, &mut usize)> {
+        let registry = self.id;
+        let repository = match self.repositories.entry_ref(path) {
+            EntryRef::Occupied(known) => known.into_mut(),
+            EntryRef::Vacant(unknown) => {
+                let id = match repository_id(connection, registry, path)? {
+                    Some(id) => id,
+                    None => connection
+                        .prepare_cached("INSERT INTO repositories (registry, path) VALUES (?1, ?2)")?
+                        .insert(params![registry, path])?,
+                };
+                self.remembered += 1;
+                unknown.insert(Repository {
+                    id,
+                    manifests: HashSet::new(),
+                    tags: HashMap::new(),
+                })
+            }
         };
-        if self.repositories.len() >= REPOSITORIES {
-            self.repositories.clear();
+        Ok((repository, &mut self.remembered))
+    }
+
+    /// The source, its row made where it is missing, and whether it was.
+    pub(super) fn source(
+        &mut self,
+        connection: &Connection,
+        name: &str,
+        received: i64,
+    ) -> rusqlite::Result<(&mut Source, bool)> {
+        let registry = self.id;
+        match self.sources.entry_ref(name) {
+            EntryRef::Occupied(known) => Ok((known.into_mut(), false)),
+            EntryRef::Vacant(unknown) => match Source::load(connection, registry, name)? {
+                Some(source) => Ok((unknown.insert(source), false)),
+                None => Ok((
+                    unknown.insert(Source::begin(connection, registry, name, received)?),
+                    true,
+                )),
+            },
         }
-        self.repositories.insert(path.to_owned(), id);
-        Ok(id)
     }
 }
 

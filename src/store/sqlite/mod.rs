@@ -12,6 +12,7 @@ mod readers;
 mod relink;
 mod rows;
 mod schema;
+mod source;
 mod spans;
 #[cfg(test)]
 mod tests;

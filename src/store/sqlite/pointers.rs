@@ -10,7 +10,10 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::values::{Column, nanoseconds};
+use super::{
+    known::{Held, Repository},
+    values::{Column, nanoseconds},
+};
 use crate::{
     event::{
         StoredEvent,
@@ -23,31 +26,65 @@ use crate::{
 const LOOK_AHEAD: i64 = 20_000;
 
 /// Learns what a new raw event tells about tags.
-pub(super) fn learn(connection: &Connection, repository: i64, stored: &StoredEvent) -> rusqlite::Result<()> {
+pub(super) fn learn(
+    connection: &Connection,
+    repository: &mut Repository,
+    remembered: &mut usize,
+    stored: &StoredEvent,
+) -> rusqlite::Result<()> {
+    let id = repository.id;
     for PointerFact { time, change } in pointer::facts(stored) {
         let time = nanoseconds(time);
         match change {
             PointerChange::Points { tag, digest } => {
-                if !repeats(connection, repository, &tag, &digest, time)? {
-                    keep(connection, repository, &tag, time, &digest)?;
-                    uncover(connection, repository, time, Some(&tag), None)?;
+                let held = repository.tags.get(&tag);
+                if held.is_some_and(|held| held.since < time && held.digest == digest) {
+                    continue;
+                }
+                repository.tags.remove(&tag);
+                if !repeats(connection, id, &tag, &digest, time)? {
+                    keep(connection, id, &tag, time, &digest)?;
+                    uncover(connection, id, time, Some(&tag), None)?;
+                }
+                if let Some(held) = held_now(connection, id, &tag)? {
+                    repository.tags.insert(tag, held);
+                    *remembered += 1;
                 }
             }
             PointerChange::TagDeleted { tag } => {
-                end(connection, repository, time, Some(&tag), None)?;
-                uncover(connection, repository, time, Some(&tag), None)?;
+                repository.tags.remove(&tag);
+                end(connection, id, time, Some(&tag), None)?;
+                uncover(connection, id, time, Some(&tag), None)?;
             }
             PointerChange::ManifestDeleted { digest } => {
-                end(connection, repository, time, None, Some(&digest))?;
-                uncover(connection, repository, time, None, Some(&digest))?;
+                repository.tags.clear();
+                end(connection, id, time, None, Some(&digest))?;
+                uncover(connection, id, time, None, Some(&digest))?;
             }
             PointerChange::RepositoryDeleted => {
-                end(connection, repository, time, None, None)?;
-                uncover(connection, repository, time, None, None)?;
+                repository.tags.clear();
+                end(connection, id, time, None, None)?;
+                uncover(connection, id, time, None, None)?;
             }
         }
     }
     Ok(())
+}
+
+/// The newest fact about a tag, if nothing has ended it since.
+fn held_now(connection: &Connection, repository: i64, tag: &str) -> rusqlite::Result<Option<Held>> {
+    let newest: Option<(i64, Column<Digest>)> = connection
+        .prepare_cached(
+            "SELECT time, digest FROM tag_facts WHERE repository = ?1 AND tag = ?2
+             ORDER BY time DESC, digest DESC LIMIT 1",
+        )?
+        .query_row(params![repository, tag], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((since, Column(digest))) = newest else {
+        return Ok(None);
+    };
+    let ended = ended(connection, repository, tag, &digest, since, i64::MAX)?;
+    Ok((!ended).then_some(Held { digest, since }))
 }
 
 /// All facts kept of a repository.
@@ -107,15 +144,25 @@ fn repeats(
     if held != *digest || since == time {
         return Ok(false);
     }
-    let ended: bool = connection
-        .prepare_cached(ENDED)?
-        .query_row(params![repository, tag, Column(digest), since, time], |row| {
-            row.get(0)
-        })?;
-    Ok(!ended)
+    Ok(!ended(connection, repository, tag, digest, since, time)?)
 }
 
-/// Whether anything ended the pointer of tag ?2 at digest ?3 from ?4 to ?5.
+/// Whether anything ended the pointer of a tag at a digest from `first` to `last`.
+fn ended(
+    connection: &Connection,
+    repository: i64,
+    tag: &str,
+    digest: &Digest,
+    first: i64,
+    last: i64,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(ENDED)?
+        .query_row(params![repository, tag, Column(digest), first, last], |row| {
+            row.get(0)
+        })
+}
+
 pub(super) const ENDED: &str = "SELECT
      EXISTS (SELECT 1 FROM tag_ends
              WHERE repository = ?1 AND tag = ?2 AND digest = x'' AND time BETWEEN ?4 AND ?5)

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params, types::Value};
 
 use super::{
     known::registry_id,
+    rows::of_raw,
     values::{Column, LOGICAL_CATEGORIES},
 };
 use crate::{event::LogicalCategory, store::RegistryKey};
@@ -44,7 +45,7 @@ struct Current {
     repository: i64,
     table: Table,
     /// Rows up to this one are done.
-    after: (i64, String),
+    after: (i64, Value),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +119,7 @@ impl Current {
         Self {
             repository,
             table: Table::Logical(0),
-            after: (i64::MIN, String::new()),
+            after: (i64::MIN, Value::Text(String::new())),
         }
     }
 
@@ -138,7 +139,7 @@ fn next_repository(connection: &Connection, registry: i64, after: i64) -> rusqli
 
 struct Expired {
     time: i64,
-    id: String,
+    id: Value,
     received: i64,
 }
 
@@ -200,9 +201,12 @@ fn purge_logical(
     Ok(looked)
 }
 
-pub(super) const EXPIRED_LOGICAL: &str = "SELECT time, id, received, tags FROM logical_events
-     WHERE repository = ?1 AND category = ?2 AND time < ?3 AND (time, id) > (?4, ?5)
-     ORDER BY time, id LIMIT ?6";
+pub(super) const EXPIRED_LOGICAL: &str = concat!(
+    "SELECT e.time, e.id, coalesce(r.received, e.time), e.tags FROM logical_events e ",
+    of_raw!(),
+    " WHERE e.repository = ?1 AND e.category = ?2 AND e.time < ?3 AND (e.time, e.id) > (?4, ?5)
+      ORDER BY e.time, e.id LIMIT ?6"
+);
 
 /// First and last time of what is removed, for each tag; the empty tag stands for none.
 fn keep_facts(

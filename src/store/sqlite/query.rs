@@ -1,7 +1,7 @@
 //! Questions about logical events: one indexed scan for each clause and category, the
 //! results merged.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use rusqlite::{
     Connection, params,
@@ -10,8 +10,8 @@ use rusqlite::{
 
 use super::{
     known::{registry_id, repository_id},
-    rows::{self, logical_columns},
-    values::{Column, LOGICAL_CATEGORIES, digest_bytes, nanoseconds},
+    rows::{self, logical_columns, of_raw},
+    values::{Column, Id, LOGICAL_CATEGORIES, digest_bytes, nanoseconds},
 };
 use crate::{
     event::{Attribution, DeleteTarget, LogicalCategory, SourceAddress},
@@ -45,80 +45,67 @@ pub(super) struct Sql {
 }
 
 macro_rules! sql {
-    ($from:literal, $index:literal) => {
+    ($from:literal, $where:literal, $time:literal, $id:literal) => {
         Sql {
             page: concat!(
-                "SELECT ",
-                logical_columns!(),
-                " FROM ",
-                $from,
-                " AND (",
-                $index,
-                ".time, ",
-                $index,
-                ".id) >= (?4, ?5)",
-                " AND (",
-                $index,
-                ".time, ",
-                $index,
-                ".id) < (?6, ?7)",
-                " ORDER BY ",
-                $index,
-                ".time DESC, ",
-                $index,
-                ".id DESC LIMIT ?8"
+                "SELECT ", logical_columns!(), " FROM ", $from, " ", of_raw!(), " WHERE ", $where,
+                sql!(@within $time, $id),
+                " ORDER BY ", $time, " DESC, ", $id, " DESC LIMIT ?8"
             ),
             tally: concat!(
                 "SELECT e.target, e.address, e.address_source, count(*), min(e.time), max(e.time) FROM ",
-                $from,
-                " AND (",
-                $index,
-                ".time, ",
-                $index,
-                ".id) >= (?4, ?5)",
-                " AND (",
-                $index,
-                ".time, ",
-                $index,
-                ".id) < (?6, ?7)",
+                $from, " WHERE ", $where,
+                sql!(@within $time, $id),
                 " GROUP BY e.target, e.address, e.address_source"
             ),
         }
     };
+    (@within $time:literal, $id:literal) => {
+        concat!(
+            " AND (", $time, ", ", $id, ") >= (?4, ?5) AND (", $time, ", ", $id, ") < (?6, ?7)"
+        )
+    };
 }
 
 pub(super) static ALL: Sql = sql!(
-    "logical_events e NOT INDEXED WHERE e.repository = ?1 AND e.category = ?2 AND ?3 IS NULL",
-    "e"
+    "logical_events e NOT INDEXED",
+    "e.repository = ?1 AND e.category = ?2 AND ?3 IS NULL",
+    "e.time",
+    "e.id"
 );
 /// 3 is `DeleteTarget::Repository`.
 pub(super) static WHOLE_REPOSITORY: Sql = sql!(
-    "logical_events e INDEXED BY logical_events_of_repository
-     WHERE e.repository = ?1 AND e.category = ?2 AND e.target = 3 AND ?3 IS NULL",
-    "e"
+    "logical_events e INDEXED BY logical_events_of_repository",
+    "e.repository = ?1 AND e.category = ?2 AND e.target = 3 AND ?3 IS NULL",
+    "e.time",
+    "e.id"
 );
 pub(super) static TAG: Sql = sql!(
     "logical_tags t CROSS JOIN logical_events e
-         ON e.repository = t.repository AND e.category = t.category AND e.time = t.time AND e.id = t.id
-     WHERE t.repository = ?1 AND t.category = ?2 AND t.tag = ?3",
-    "t"
+         ON e.repository = t.repository AND e.category = t.category AND e.time = t.time AND e.id = t.id",
+    "t.repository = ?1 AND t.category = ?2 AND t.tag = ?3",
+    "t.time",
+    "t.id"
 );
 /// 1 is `DeleteTarget::Tag`.
 pub(super) static TAG_DELETE: Sql = sql!(
     "logical_tags t CROSS JOIN logical_events e
-         ON e.repository = t.repository AND e.category = t.category AND e.time = t.time AND e.id = t.id
-     WHERE t.repository = ?1 AND t.category = ?2 AND t.tag = ?3 AND e.target = 1 AND e.digest IS NULL",
-    "t"
+         ON e.repository = t.repository AND e.category = t.category AND e.time = t.time AND e.id = t.id",
+    "t.repository = ?1 AND t.category = ?2 AND t.tag = ?3 AND e.target = 1 AND e.digest IS NULL",
+    "t.time",
+    "t.id"
 );
 pub(super) static TAGGED_DIGEST: Sql = sql!(
-    "logical_events e INDEXED BY logical_events_by_digest
-     WHERE e.repository = ?1 AND e.category = ?2 AND e.digest = ?3 AND e.tagged = 1",
-    "e"
+    "logical_events e INDEXED BY logical_events_by_digest",
+    "e.repository = ?1 AND e.category = ?2 AND e.digest = ?3 AND e.tagged = 1",
+    "e.time",
+    "e.id"
 );
 pub(super) static UNTAGGED_DIGEST: Sql = sql!(
-    "logical_events e INDEXED BY logical_events_by_digest
-     WHERE e.repository = ?1 AND e.category = ?2 AND e.digest = ?3 AND e.tagged = 0",
-    "e"
+    "logical_events e INDEXED BY logical_events_by_digest",
+    "e.repository = ?1 AND e.category = ?2 AND e.digest = ?3 AND e.tagged = 0",
+    "e.time",
+    "e.id"
 );
 
 /// The scans that answer a query.
@@ -170,59 +157,90 @@ pub(super) fn events(
     let mut scans = scans(query);
     // The newest windows fill the page; what cannot reach into it is not looked at.
     scans.sort_by_key(|scan| std::cmp::Reverse(scan.end));
-    let before = before.map(|key| (nanoseconds(key.time), key.id.as_str()));
+    let before = before.map(Place::of_key);
     let mut page: Vec<AttributedEvent> = Vec::new();
     for scan in scans {
         let last = if page.len() < limit { None } else { page.last() };
-        let last = last.map(|found| (nanoseconds(found.event.time), found.event.id.clone()));
-        let first = last.max(Some((scan.start, String::new()))).unwrap_or_default();
-        let end = before.map_or((scan.end, ""), |before| before.min((scan.end, "")));
-        if limit == 0 || (first.0, first.1.as_str()) >= end {
+        let start = Place {
+            time: scan.start,
+            id: Id(""),
+        };
+        let end = Place {
+            time: scan.end,
+            id: Id(""),
+        };
+        let first = last.map_or(start, |last| start.max(Place::of(last)));
+        let end = before.map_or(end, |before| end.min(before));
+        if limit == 0 || first >= end {
             continue;
         }
         let found = read_page(
             connection,
-            repository,
-            &query.repository,
+            (repository, &query.repository),
             &scan,
-            (first.0, &first.1),
-            end,
+            first..end,
             limit,
         )?;
         if found.is_empty() {
             continue;
         }
         page.extend(found);
-        page.sort_by(|a, b| (b.event.time, &b.event.id).cmp(&(a.event.time, &a.event.id)));
+        page.sort_by(|one, other| Place::of(other).cmp(&Place::of(one)));
         page.truncate(limit);
     }
     Ok(page)
 }
 
+/// Where an event stands among those of its repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place<'a> {
+    time: i64,
+    id: Id<'a>,
+}
+
+impl<'a> Place<'a> {
+    fn of(found: &'a AttributedEvent) -> Self {
+        Self {
+            time: nanoseconds(found.event.time),
+            id: Id(&found.event.id),
+        }
+    }
+
+    fn of_key(key: &'a PageKey) -> Self {
+        Self {
+            time: nanoseconds(key.time),
+            id: Id(&key.id),
+        }
+    }
+}
+
+/// One scan's newest within the range.
 fn read_page(
     connection: &Connection,
-    repository: i64,
-    path: &str,
+    (repository, path): (i64, &str),
     scan: &Scan<'_>,
-    first: (i64, &str),
-    end: (i64, &str),
+    within: Range<Place<'_>>,
     limit: usize,
 ) -> rusqlite::Result<Vec<AttributedEvent>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let category = Column(scan.category);
-    let mut statement = connection.prepare_cached(scan.sql.page)?;
-    let collect = |row: &rusqlite::Row<'_>| {
-        Ok(AttributedEvent {
-            event: rows::logical(row, path)?,
-            attribution: scan.attribution,
-        })
-    };
-    statement
+    connection
+        .prepare_cached(scan.sql.page)?
         .query_map(
             params![
-                repository, category, scan.key, first.0, first.1, end.0, end.1, limit
+                repository,
+                Column(scan.category),
+                scan.key,
+                within.start.time,
+                within.start.id,
+                within.end.time,
+                within.end.id,
+                i64::try_from(limit).unwrap_or(i64::MAX)
             ],
-            collect,
+            |row| {
+                Ok(AttributedEvent {
+                    event: rows::logical(row, path)?,
+                    attribution: scan.attribution,
+                })
+            },
         )?
         .collect()
 }
@@ -240,9 +258,9 @@ pub(super) fn tally(connection: &Connection, query: &EventQuery) -> rusqlite::Re
             Column(scan.category),
             scan.key,
             scan.start,
-            "",
+            Id(""),
             scan.end,
-            ""
+            Id("")
         ])?;
         while let Some(row) = rows.next()? {
             let ip: Option<Column<_>> = row.get(1)?;

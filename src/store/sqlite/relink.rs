@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    rows::{self, logical_columns, raw_columns},
+    rows::{self, logical_columns, of_raw, raw_columns},
     touched::TouchedRepository,
-    values::{Column, nanoseconds},
+    values::{Column, Id},
 };
 use crate::{
     event::{
@@ -79,8 +79,7 @@ impl Linking<'_> {
                 rows::delete_logical(self.connection, self.touched.id, &before)?;
             }
             if let Some(after) = after {
-                let received = nanoseconds(stored.received);
-                rows::insert_logical(self.connection, self.touched.id, after, received)?;
+                rows::insert_logical(self.connection, self.touched.id, after)?;
             }
         }
         Ok(())
@@ -178,7 +177,7 @@ impl Linking<'_> {
                 self.touched.id,
                 Column(*category),
                 Column(stored.time),
-                stored.event.id
+                Id(&stored.event.id)
             ];
             let found = statement
                 .query_row(key, |row| rows::logical(row, &self.touched.path))
@@ -254,8 +253,9 @@ pub(super) const DELETES_OF_REQUESTS: &str = concat!(
 pub(super) const LOGICAL: &str = concat!(
     "SELECT ",
     logical_columns!(),
-    " FROM logical_events e
-     WHERE e.repository = ?1 AND e.category = ?2 AND e.time = ?3 AND e.id = ?4"
+    " FROM logical_events e ",
+    of_raw!(),
+    " WHERE e.repository = ?1 AND e.category = ?2 AND e.time = ?3 AND e.id = ?4"
 );
 
 fn timestamp(nanoseconds: i64) -> rusqlite::Result<Timestamp> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params, types::Type};
 
-use super::values::Column;
+use super::values::{Column, Id, IdText, MediaTypeText};
 use crate::event::{LogicalEvent, RegistryEvent, SourceAddress, StoredEvent, TimeSource};
 
 /// Columns of a raw event, in the order `raw` reads them.
@@ -28,13 +28,15 @@ pub(super) fn raw(row: &Row<'_>, repository: &str, source: &str) -> rusqlite::Re
         time,
         time_source,
         event: RegistryEvent {
-            id: row.get(4)?,
+            id: row.get::<_, IdText>(4)?.0,
             category: row.get::<_, Column<_>>(5)?.0,
             target: row.get::<_, Option<Column<_>>>(6)?.map(|Column(target)| target),
             repository: repository.to_owned(),
             tag: row.get(7)?,
             digest: row.get::<_, Option<Column<_>>>(8)?.map(|Column(digest)| digest),
-            media_type: row.get(9)?,
+            media_type: row
+                .get::<_, Option<MediaTypeText>>(9)?
+                .map(|MediaTypeText(text)| text),
             method: row.get(10)?,
             address: address
                 .zip(address_source)
@@ -47,27 +49,35 @@ pub(super) fn raw(row: &Row<'_>, repository: &str, source: &str) -> rusqlite::Re
                 (None, TimeSource::Event) => Some(time),
                 (None, TimeSource::Received) => None,
             },
-            request_id: row.get(17)?,
-            instance_id: row.get(18)?,
+            request_id: row.get::<_, Option<IdText>>(17)?.map(|IdText(id)| id),
+            instance_id: row.get::<_, Option<IdText>>(18)?.map(|IdText(id)| id),
         },
     })
 }
 
-/// Columns of a logical event, in the order `logical` reads them.
+/// Columns of a logical event `e`, joined as `of_raw` says, in the order `logical` reads them.
 macro_rules! logical_columns {
     () => {
-        "e.id, e.category, e.target, e.tags, e.digest, e.media_type, e.address, e.address_source,
-         e.actor, e.user_agent, e.time, e.time_source, e.raw_count"
+        "e.id, e.category, e.target, e.tags, e.digest, r.media_type, e.address, e.address_source,
+         r.actor, r.user_agent, e.time, coalesce(r.time_source, 0), e.raw_count"
     };
 }
 pub(super) use logical_columns;
+
+/// The raw event `r` that decides the logical event `e`.
+macro_rules! of_raw {
+    () => {
+        "LEFT JOIN raw_events r ON r.repository = e.repository AND r.time = e.time AND r.id = e.id"
+    };
+}
+pub(super) use of_raw;
 
 /// A logical event of the named repository.
 pub(super) fn logical(row: &Row<'_>, repository: &str) -> rusqlite::Result<LogicalEvent> {
     let address: Option<Column<_>> = row.get(6)?;
     let address_source: Option<Column<_>> = row.get(7)?;
     Ok(LogicalEvent {
-        id: row.get(0)?,
+        id: row.get::<_, IdText>(0)?.0,
         category: row.get::<_, Column<_>>(1)?.0,
         target: row.get::<_, Option<Column<_>>>(2)?.map(|Column(target)| target),
         repository: repository.to_owned(),
@@ -77,7 +87,9 @@ pub(super) fn logical(row: &Row<'_>, repository: &str) -> rusqlite::Result<Logic
             None => Vec::new(),
         },
         digest: row.get::<_, Option<Column<_>>>(4)?.map(|Column(digest)| digest),
-        media_type: row.get(5)?,
+        media_type: row
+            .get::<_, Option<MediaTypeText>>(5)?
+            .map(|MediaTypeText(text)| text),
         address: address
             .zip(address_source)
             .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
@@ -89,12 +101,11 @@ pub(super) fn logical(row: &Row<'_>, repository: &str) -> rusqlite::Result<Logic
     })
 }
 
-/// Writes a logical event, of whose deciding raw event `received` is the time of receipt.
+/// Writes a logical event, save what it has from the raw event that decides.
 pub(super) fn insert_logical(
     connection: &Connection,
     repository: i64,
     event: &LogicalEvent,
-    received: i64,
 ) -> rusqlite::Result<()> {
     let LogicalEvent {
         id,
@@ -103,12 +114,12 @@ pub(super) fn insert_logical(
         repository: _,
         tags,
         digest,
-        media_type,
+        media_type: _,
         address,
-        actor,
-        user_agent,
+        actor: _,
+        user_agent: _,
         time,
-        time_source,
+        time_source: _,
         raw_count,
     } = event;
     let names = match tags.as_slice() {
@@ -118,28 +129,24 @@ pub(super) fn insert_logical(
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
         ),
     };
+    let (id, category, time) = (Id(id), Column(*category), Column(*time));
     connection
         .prepare_cached(
-            "INSERT INTO logical_events (repository, category, time, id, received, time_source, target,
-                 tags, tagged, digest, media_type, address, address_source, actor, user_agent, raw_count)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+            "INSERT INTO logical_events (repository, category, time, id, target, tags, tagged, digest,
+                 address, address_source, raw_count)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             repository,
-            Column(*category),
-            Column(*time),
+            category,
+            time,
             id,
-            received,
-            Column(*time_source),
             target.map(Column),
             names,
             !tags.is_empty(),
             digest.as_ref().map(Column),
-            media_type,
             address.map(|address| Column(address.ip)),
             address.map(|address| Column(address.source)),
-            actor,
-            user_agent,
             raw_count
         ])?;
     for tag in tags {
@@ -147,7 +154,7 @@ pub(super) fn insert_logical(
             .prepare_cached(
                 "INSERT INTO logical_tags (repository, tag, category, time, id) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![repository, tag, Column(*category), Column(*time), id])?;
+            .execute(params![repository, tag, category, time, id])?;
     }
     Ok(())
 }
@@ -174,7 +181,7 @@ pub(super) fn delete_logical(
                 repository,
                 Column(event.category),
                 Column(event.time),
-                event.id,
+                Id(&event.id),
                 tag
             ])?;
     }

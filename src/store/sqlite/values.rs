@@ -1,7 +1,7 @@
 //! How values are written in columns. The numbers are part of the schema: a released
 //! one never changes its meaning.
 
-use std::net::IpAddr;
+use std::{cmp::Ordering, net::IpAddr};
 
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
@@ -89,6 +89,131 @@ impl FromSql for Column<IpAddr> {
     }
 }
 
+/// An id: the 16 bytes of a UUID written the usual way, otherwise the text. Texts sort
+/// before UUIDs, each kind by its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id<'a>(pub(super) &'a str);
+
+impl PartialOrd for Id<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Id<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (uuid(self.0).is_some(), self.0).cmp(&(uuid(other.0).is_some(), other.0))
+    }
+}
+
+impl ToSql for Id<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match uuid(self.0) {
+            Some(bytes) => ToSqlOutput::Owned(Value::Blob(bytes.to_vec())),
+            None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())),
+        })
+    }
+}
+
+/// The text of an id as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct IdText(pub(super) String);
+
+impl FromSql for IdText {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Blob(bytes) => {
+                let bytes = bytes.try_into().map_err(|_| invalid_length(16, bytes.len()))?;
+                Ok(Self(uuid_text(bytes)))
+            }
+            text => text.as_str().map(|text| Self(text.to_owned())),
+        }
+    }
+}
+
+/// Where the usual way of writing a UUID has its dashes.
+const DASHES: [usize; 4] = [8, 13, 18, 23];
+
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let text = text.as_bytes();
+    if text.len() != 36 {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    let mut digits = 0;
+    for (place, &byte) in text.iter().enumerate() {
+        let digit = match byte {
+            b'-' if DASHES.contains(&place) => continue,
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        // A dash in place of a digit leaves too few, a digit in place of a dash too many.
+        let into = bytes.get_mut(digits / 2)?;
+        *into = *into << 4 | digit;
+        digits += 1;
+    }
+    (digits == 32).then_some(bytes)
+}
+
+fn uuid_text(bytes: [u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for byte in bytes {
+        if DASHES.contains(&text.len()) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(if digit < 10 {
+                b'0' + digit
+            } else {
+                b'a' + digit - 10
+            }));
+        }
+    }
+    text
+}
+
+/// A media type: a number for the common ones, otherwise the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MediaType<'a>(pub(super) &'a str);
+
+/// In the order of their numbers, from 1.
+const MEDIA_TYPES: [&str; 6] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+];
+
+impl ToSql for MediaType<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let number = MEDIA_TYPES.iter().position(|common| *common == self.0);
+        Ok(match number.and_then(|number| i64::try_from(number + 1).ok()) {
+            Some(number) => number.into(),
+            None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())),
+        })
+    }
+}
+
+/// The text of a media type as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MediaTypeText(pub(super) String);
+
+impl FromSql for MediaTypeText {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = match value {
+            ValueRef::Integer(number) => usize::try_from(number - 1)
+                .ok()
+                .and_then(|place| MEDIA_TYPES.get(place).copied())
+                .ok_or(FromSqlError::OutOfRange(number))?,
+            text => text.as_str()?,
+        };
+        Ok(Self(text.to_owned()))
+    }
+}
+
 fn invalid_length(expected_size: usize, blob_size: usize) -> FromSqlError {
     FromSqlError::InvalidBlobSize {
         expected_size,
@@ -169,6 +294,66 @@ mod tests {
                 Column(category)
             );
         }
+    }
+
+    fn stored<U: FromSql>(value: impl ToSql) -> (U, String) {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .query_row("SELECT ?1, typeof(?1)", [value], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn an_id_that_is_a_uuid_is_short_and_comes_back_as_it_was() {
+        let uuid = "5e0f3c1a-0000-4000-8000-00000000001f";
+        assert_eq!(stored(Id(uuid)), (IdText(uuid.to_owned()), "blob".to_owned()));
+        for other in [
+            "",
+            "1",
+            "5E0F3C1A-0000-4000-8000-00000000001F",
+            "5e0f3c1a00004000800000000000001f",
+            "5e0f3c1a00000-4000-8000-00000000001f",
+            "5e0f3c1a-0000-4000-8000-0000000000-f",
+            "ée0f3c1a-0000-4000-8000-0000000001f",
+            &"a".repeat(36),
+        ] {
+            assert_eq!(stored(Id(other)), (IdText(other.to_owned()), "text".to_owned()));
+        }
+    }
+
+    #[test]
+    fn ids_sort_here_as_they_do_in_the_file() {
+        let ids = ["", "5e0f3c1a", "f", "x", "z-5e0f3c1a-0000-4000-8000-000000000000"];
+        let uuids = [
+            "00000000-0000-4000-8000-00000000001f",
+            "5e0f3c1a-0000-4000-8000-000000000000",
+        ];
+        let sorted: Vec<&str> = ids.into_iter().chain(uuids).collect();
+        let connection = Connection::open_in_memory().unwrap();
+        for pair in sorted.windows(2) {
+            assert!(Id(pair[0]) < Id(pair[1]), "{pair:?}");
+            let less: bool = connection
+                .query_row("SELECT ?1 < ?2", [Id(pair[0]), Id(pair[1])], |row| row.get(0))
+                .unwrap();
+            assert!(less, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_comes_back_as_it_was() {
+        for text in MEDIA_TYPES {
+            assert_eq!(
+                stored(MediaType(text)),
+                (MediaTypeText(text.to_owned()), "integer".to_owned())
+            );
+        }
+        let other = "application/vnd.cncf.helm.config.v1+json";
+        assert_eq!(
+            stored(MediaType(other)),
+            (MediaTypeText(other.to_owned()), "text".to_owned())
+        );
     }
 
     #[test]

@@ -141,6 +141,10 @@ impl Writer {
                     // What was asked before is done before.
                     self.write(std::mem::take(&mut waiting))?;
                     let done = purge::step(&mut self.connection, step);
+                    if !matches!(done, Ok((_, true))) {
+                        // At its end it removes what may be remembered.
+                        self.known.forget();
+                    }
                     // Nobody waits any more: the purge goes on when it is asked for again.
                     let _ = reply.send(done.map_err(|error| StoreError::Write(error.to_string())));
                     return Ok(true);
@@ -219,6 +223,7 @@ impl Writer {
                     )
                 })
                 .collect::<rusqlite::Result<Vec<_>>>()?;
+            self.known.save_sources(&transaction)?;
             touched.save(&transaction)?;
             transaction.commit()?;
             Ok(outcomes)

@@ -1,6 +1,8 @@
 -- Times are nanoseconds since 1970-01-01T00:00:00Z. Digests are the bare hash (32 bytes
--- sha256, 64 bytes sha512), addresses 4 or 16 bytes in network order. The numbers of
--- categories, targets and sources of a value are those of sqlite/values.rs.
+-- sha256, 64 bytes sha512), addresses 4 or 16 bytes in network order. Columns of type ANY
+-- hold a text, or something shorter that stands for it: ids that are UUIDs their 16
+-- bytes, common media types a number. The numbers of these and of categories, targets and
+-- sources of a value are those of sqlite/values.rs.
 --
 -- A repository's id belongs to one registry, so that a key which begins with it begins
 -- with registry and repository: a store that shards hashes the same pair.
@@ -37,7 +39,7 @@ CREATE TABLE sources (
 -- The registry processes that reported through a source.
 CREATE TABLE instances (
     source INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
-    id     TEXT NOT NULL,
+    id     ANY NOT NULL,
     first  INTEGER NOT NULL,
     last   INTEGER NOT NULL,
     PRIMARY KEY (source, id)
@@ -67,7 +69,7 @@ CREATE INDEX quarantine_by_source ON quarantine (source);
 CREATE TABLE raw_events (
     repository      INTEGER NOT NULL,
     time            INTEGER NOT NULL,
-    id              TEXT NOT NULL,
+    id              ANY NOT NULL,
     received        INTEGER NOT NULL,
     time_source     INTEGER NOT NULL,
     -- The event's own time where it is not `time`.
@@ -77,15 +79,15 @@ CREATE TABLE raw_events (
     target          INTEGER,
     tag             TEXT,
     digest          BLOB,
-    media_type      TEXT,
+    media_type      ANY,
     method          TEXT,
     address         BLOB,
     address_source  INTEGER,
     forwarded_chain TEXT,
     actor           TEXT,
     user_agent      TEXT,
-    request_id      TEXT,
-    instance_id     TEXT,
+    request_id      ANY,
+    instance_id     ANY,
     PRIMARY KEY (repository, time, id)
 ) STRICT, WITHOUT ROWID;
 -- The same event again is no event: an id counts once in its repository.
@@ -106,24 +108,20 @@ CREATE TABLE unlinked (
     PRIMARY KEY (repository, start, end)
 ) STRICT, WITHOUT ROWID;
 
--- What clients did, made of raw events by the linker.
+-- What clients did, made of raw events by the linker. Each has the id and the time of the
+-- raw event that decides, and the rest of it from there: raw events go later.
 CREATE TABLE logical_events (
     repository     INTEGER NOT NULL,
     category       INTEGER NOT NULL,
     time           INTEGER NOT NULL,
-    id             TEXT NOT NULL,
-    received       INTEGER NOT NULL,
-    time_source    INTEGER NOT NULL,
+    id             ANY NOT NULL,
     target         INTEGER,
     -- A JSON array; absent where there is none.
     tags           TEXT,
     tagged         INTEGER NOT NULL,
     digest         BLOB,
-    media_type     TEXT,
     address        BLOB,
     address_source INTEGER,
-    actor          TEXT,
-    user_agent     TEXT,
     raw_count      INTEGER NOT NULL,
     PRIMARY KEY (repository, category, time, id)
 ) STRICT, WITHOUT ROWID;
@@ -140,7 +138,7 @@ CREATE TABLE logical_tags (
     tag        TEXT NOT NULL,
     category   INTEGER NOT NULL,
     time       INTEGER NOT NULL,
-    id         TEXT NOT NULL,
+    id         ANY NOT NULL,
     PRIMARY KEY (repository, tag, category, time, id)
 ) STRICT, WITHOUT ROWID;
 
@@ -164,13 +162,12 @@ CREATE TABLE tag_ends (
     PRIMARY KEY (repository, tag, digest, time)
 ) STRICT, WITHOUT ROWID;
 
--- Digests known to be manifests.
+-- Digests known to be manifests, and when that was learnt.
 CREATE TABLE manifests (
     repository INTEGER NOT NULL,
     digest     BLOB NOT NULL,
-    media_type TEXT,
-    first      INTEGER NOT NULL,
-    last       INTEGER NOT NULL,
+    media_type ANY,
+    learnt     INTEGER NOT NULL,
     PRIMARY KEY (repository, digest)
 ) STRICT, WITHOUT ROWID;
 
