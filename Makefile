@@ -60,9 +60,21 @@ demo: down setup operator ## the main job on two real clusters, left running
 down: $(LOCAL_CLUSTER) ## end everything the demo started
 	$(LOCAL_CLUSTER) down --name demo --name demo-second
 
+# Pods of the cluster that is read, and how often it is read.
+PODS ?= 20000
+ROUNDS ?= 9
+
 .PHONY: bench
 bench: setup ## measure against the limits; results are in docs/benchmarks.md
-	cargo bench --locked --package image-usage-operator
+	cargo bench --locked --package image-usage-operator --bench store
+	$(LOCAL_CLUSTER) up --name bench --nodes none --registry none --detach
+	trap '$(LOCAL_CLUSTER) down --name bench' EXIT; \
+	eval "$$($(LOCAL_CLUSTER) env --name bench)"; \
+	export SERVER="$$API_URL" CA_FILE="$$(mktemp)"; \
+	export TOKEN="$$(kubectl config view --raw --output 'jsonpath={.users[0].user.token}')"; \
+	kubectl config view --raw --output 'jsonpath={.clusters[0].cluster.certificate-authority-data}' | base64 -d > "$$CA_FILE"; \
+	cargo bench --locked --package image-usage-operator --bench first_sync -- fill --pods $(PODS); \
+	cargo bench --locked --package image-usage-operator --bench first_sync -- compare --rounds $(ROUNDS)
 
 .PHONY: FORCE
 FORCE:
