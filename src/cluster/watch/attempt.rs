@@ -24,6 +24,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 /// The end mark of an initial list follows the last object at once; a server that is
 /// silent for this long before it will send none.
 const LIST_SILENCE: Duration = Duration::from_secs(30);
+/// A contact is reported at most this often: a long list arrives in many pieces.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Divides the size of pages when one is too large.
 const SMALLER: u32 = 4;
 
@@ -63,6 +65,7 @@ impl Context {
             list: is_list.then(|| List::begin(self)),
             is_settled: false,
             opened: Instant::now(),
+            reported: Instant::now(),
             touched: if is_list {
                 Touched::silent()
             } else {
@@ -177,6 +180,8 @@ struct Reading<'a> {
     list: Option<List>,
     is_settled: bool,
     opened: Instant,
+    /// When the last contact was.
+    reported: Instant,
     touched: Touched,
 }
 
@@ -221,7 +226,10 @@ impl Reading<'_> {
 
     /// After each arrival of bytes: what they changed goes on in one piece.
     fn took(&mut self, bytes: u64) -> Result<(), StreamError> {
-        self.context.reporter.contact();
+        if self.reported.elapsed() >= REPORT_EVERY {
+            self.reported = Instant::now();
+            self.context.reporter.contact();
+        }
         if let Some(list) = &mut self.list {
             return list.took(bytes, &self.context.limits);
         }
