@@ -19,7 +19,7 @@ pub(crate) async fn a_get_takes_the_head_that_arrives_after_it<B: Backend>() {
 }
 
 /// A line of few clients, tags and digests in a short time, so that they meet.
-fn line(id: usize) -> impl Strategy<Value = StoredEvent> {
+fn line(id: String) -> impl Strategy<Value = StoredEvent> {
     let method = prop::sample::select(vec!["GET", "HEAD", "HEAD", "PUT", "DELETE"]);
     (0..90_u32, 0..3_u8, method, 0..3_u8, 0..4_u8, 0..400_u32, 0..3_u8).prop_map(
         move |(seconds, client, method, tag, digest, late, request)| {
@@ -33,14 +33,24 @@ fn line(id: usize) -> impl Strategy<Value = StoredEvent> {
                 format!(" request=r{request}")
             };
             raw(&format!(
-                "e{id} {seconds} {client} {method} {tag} {digest} received={received}{request}"
+                "{id} {seconds} {client} {method} {tag} {digest} received={received}{request}"
             ))
         },
     )
 }
 
 fn lines() -> impl Strategy<Value = Vec<StoredEvent>> {
-    (1..40_usize).prop_flat_map(|count| (0..count).map(line).collect::<Vec<_>>())
+    // Registries give ids of both sorts; a store may write UUIDs in another way.
+    (1..40_usize, any::<bool>()).prop_flat_map(|(count, uuids)| {
+        let id = |number| {
+            if uuids {
+                format!("5e0f3c1a-0000-4000-8000-{number:012}")
+            } else {
+                format!("e{number}")
+            }
+        };
+        (0..count).map(|number| line(id(number))).collect::<Vec<_>>()
+    })
 }
 
 /// Deliveries of one to four events each, in the order they come.

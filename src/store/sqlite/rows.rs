@@ -159,31 +159,28 @@ pub(super) fn insert_logical(
     Ok(())
 }
 
-/// Removes a logical event.
+/// Removes a logical event, which must be there.
 pub(super) fn delete_logical(
     connection: &Connection,
     repository: i64,
     event: &LogicalEvent,
 ) -> rusqlite::Result<()> {
-    let key = params![repository, Column(event.category), Column(event.time), event.id];
-    connection
+    let (id, category, time) = (Id(&event.id), Column(event.category), Column(event.time));
+    let removed = connection
         .prepare_cached(
             "DELETE FROM logical_events WHERE repository = ?1 AND category = ?2 AND time = ?3 AND id = ?4",
         )?
-        .execute(key)?;
+        .execute(params![repository, category, time, id])?;
+    if removed != 1 {
+        return Err(rusqlite::Error::StatementChangedRows(removed));
+    }
     for tag in &event.tags {
         connection
             .prepare_cached(
                 "DELETE FROM logical_tags
                  WHERE repository = ?1 AND tag = ?5 AND category = ?2 AND time = ?3 AND id = ?4",
             )?
-            .execute(params![
-                repository,
-                Column(event.category),
-                Column(event.time),
-                Id(&event.id),
-                tag
-            ])?;
+            .execute(params![repository, category, time, id, tag])?;
     }
     Ok(())
 }
