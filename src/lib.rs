@@ -2,6 +2,7 @@
 //! deleted: the rooms of the operator. `docs/architecture.md` draws the flow.
 
 pub mod analysis;
+mod backoff;
 pub mod cluster;
 mod controller;
 pub mod crd;

@@ -11,7 +11,10 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use crate::image::RepositoryName;
+use crate::{
+    backoff::{backoff, random},
+    image::RepositoryName,
+};
 
 use super::{
     ClusterIdentity, Guard, Kubeconfig, Limits, Permission, SharedInventory, Timeouts, TouchSink,
@@ -29,8 +32,6 @@ const PROBE_EVERY: Duration = Duration::from_secs(10);
 const PROBES_MISSED: u32 = 2;
 /// Rights are checked again after so many looks.
 const PROBES_BETWEEN_REVIEWS: u32 = 30;
-/// Longest wait between attempts to connect for the first time.
-const LONGEST_RETRY: Duration = Duration::from_mins(5);
 
 /// With what a cluster is read.
 pub enum Access {
@@ -203,9 +204,8 @@ impl Reader {
                     };
                     self.progress(Progress::Unreachable { since, reason });
                     failures += 1;
-                    let bound = LONGEST_RETRY.min(Duration::from_secs(1 << failures.min(9)));
                     // At least a second: the answer may have been immediate.
-                    tokio::time::sleep(Duration::from_secs(1) + bound.mul_f64(fastrand::f64())).await;
+                    tokio::time::sleep(Duration::from_secs(1) + backoff(failures + 1, random())).await;
                 }
             }
         }

@@ -20,7 +20,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
-use crate::telemetry::OutcomeLabel;
+use crate::{
+    backoff::{backoff, random},
+    telemetry::OutcomeLabel,
+};
 
 use super::{
     status::WriteError,
@@ -28,8 +31,7 @@ use super::{
     world::World,
 };
 
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_mins(5);
+const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 /// Objects of one kind that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
 
@@ -156,8 +158,7 @@ where
         *failures += 1;
         *failures
     };
-    let bound = LAST_RETRY.min(FIRST_RETRY.saturating_mul(1 << failures.min(16)));
-    let pause = bound.mul_f64(fastrand::f64()).max(FIRST_RETRY);
+    let pause = backoff(failures + 1, random()).max(SHORTEST_RETRY);
     let cause = std::error::Error::source(error).map(ToString::to_string);
     warn!(kind = driver.kind, object = %key, %error, cause, ?pause, "reconciling failed, trying again");
     Action::requeue(pause)

@@ -93,6 +93,11 @@ impl Registries {
     }
 
     #[must_use]
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<Registry>> {
+        self.0.get(key)
+    }
+
+    #[must_use]
     pub fn all(&self) -> Vec<Arc<Registry>> {
         self.0.all()
     }
@@ -100,7 +105,7 @@ impl Registries {
     /// Every name of these repositories of a registry: under each of its hosts.
     #[must_use]
     pub fn names(&self, key: &ObjectKey, paths: &[String]) -> Vec<RepositoryName> {
-        self.0.get(key).map_or_else(Vec::new, |registry| {
+        self.get(key).map_or_else(Vec::new, |registry| {
             paths.iter().flat_map(|path| registry.names(path)).collect()
         })
     }

@@ -7,15 +7,17 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     TouchSink,
-    backoff::random,
     plan::{Closed, Ended, Next, Plan},
     state::Reporter,
 };
-use crate::cluster::{
-    Kind, SharedInventory, Touched,
-    model::Object,
-    stream::{Arrived, Ask, EventStream, Limits, Page, StreamError},
-    wire::{self, Event},
+use crate::{
+    backoff::random,
+    cluster::{
+        Kind, SharedInventory, Touched,
+        model::Object,
+        stream::{Arrived, Ask, EventStream, Limits, Page, StreamError},
+        wire::{self, Event},
+    },
 };
 
 /// A stream of changes that brings no error for this long was resumed: an expired

@@ -2,7 +2,6 @@
 //! changes, resumes after a break and lists again where it must.
 
 mod attempt;
-mod backoff;
 mod plan;
 mod state;
 
@@ -15,12 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     attempt::Context,
-    backoff::random,
     plan::{Closed, Plan},
     state::Reporter,
 };
 use super::{Kind, SharedInventory, stream::Limits};
-use crate::image::RepositoryName;
+use crate::{backoff::random, image::RepositoryName};
 
 pub use state::{ClusterState, KindState, Phase};
 

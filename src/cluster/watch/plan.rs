@@ -1,9 +1,11 @@
 use std::time::Duration;
 
-use super::backoff::{asked_for, backoff, denied_backoff, short};
-use crate::cluster::{
-    stream::{Ask, StreamError},
-    wire::Format,
+use crate::{
+    backoff::{asked_for, backoff, denied_backoff, short},
+    cluster::{
+        stream::{Ask, StreamError},
+        wire::Format,
+    },
 };
 
 /// A stream of changes that brings something this long after it was opened works, and

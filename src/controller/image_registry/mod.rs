@@ -130,12 +130,8 @@ impl ImageRegistries {
         }
         self.close_others(key, &paths);
         let rivals = self.world.registries.rivals(&registry);
-        let is_news = !self
-            .world
-            .registries
-            .all()
-            .iter()
-            .any(|known| known.is_same(&registry));
+        let known = self.world.registries.get(key);
+        let is_news = !known.is_some_and(|known| known.is_same(&registry));
         if is_news {
             info!(registry = %key, "accepted");
             self.world.registries.insert(registry);

@@ -23,6 +23,7 @@
 
 mod deletes;
 mod facts;
+mod families;
 mod pairing;
 mod pulls;
 mod pushes;

@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 
 use super::{
-    DigestFacts, is_head, logical,
+    DigestFacts,
+    families::families,
+    is_head, logical,
     pairing::{Client, nearest},
 };
 use crate::{
@@ -89,38 +91,12 @@ fn indexes(
     head_of: &HashMap<usize, usize>,
     facts: &impl DigestFacts,
 ) -> HashMap<usize, usize> {
-    let mut parents_of: HashMap<&Digest, Vec<Digest>> = HashMap::new();
-    let mut children: HashMap<(Client<'_>, &Digest), Vec<usize>> = HashMap::new();
-    let mut tops: HashMap<(Client<'_>, &Digest), Vec<usize>> = HashMap::new();
-    for (position, stored) in raw.iter().enumerate() {
-        let Some(digest) = &stored.event.digest else {
-            continue;
-        };
-        if is_head(stored) {
-            continue;
-        }
-        let named = stored.event.tag.is_some() || head_of.contains_key(&position);
-        let parents = parents_of.entry(digest).or_insert_with(|| facts.parents(digest));
-        let kind = if named || parents.is_empty() {
-            &mut tops
-        } else {
-            &mut children
-        };
-        kind.entry((Client::of(&stored.event), digest))
-            .or_default()
-            .push(position);
-    }
+    let is_named = |position, stored: &StoredEvent| {
+        (!is_head(stored)).then(|| stored.event.tag.is_some() || head_of.contains_key(&position))
+    };
     let mut index_of = HashMap::new();
-    for ((client, child), later) in &children {
-        let mut earlier: Vec<usize> = parents_of[child]
-            .iter()
-            .filter_map(|parent| tops.get(&(*client, parent)))
-            .flatten()
-            .copied()
-            .collect();
-        earlier.sort_unstable();
-        earlier.dedup();
-        let pairs = nearest(raw, &earlier, later, |_, _| true);
+    for family in families(raw, facts, is_named) {
+        let pairs = nearest(raw, &family.indexes, &family.children, |_, _| true);
         index_of.extend(pairs.into_iter().map(|(index, child)| (child, index)));
     }
     index_of

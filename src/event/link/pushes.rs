@@ -1,13 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    DigestFacts, logical,
-    pairing::{Client, nearest},
-};
-use crate::{
-    event::{LogicalCategory, LogicalEvent, StoredEvent},
-    image::Digest,
-};
+use super::{DigestFacts, families::families, logical, pairing::nearest};
+use crate::event::{LogicalCategory, LogicalEvent, StoredEvent};
 
 /// Each push is a Push, save that of a child which its client pushed without a tag
 /// right before the index.
@@ -36,31 +30,9 @@ pub(super) fn pushes(raw: &[&StoredEvent], facts: &impl DigestFacts) -> Vec<Logi
 
 /// Pairs `(child, index)`. An index takes of each child the nearest earlier push.
 fn indexes(raw: &[&StoredEvent], facts: &impl DigestFacts) -> Vec<(usize, usize)> {
-    let mut parents_of: HashMap<&Digest, Vec<Digest>> = HashMap::new();
-    let mut children: HashMap<(Client<'_>, &Digest), Vec<usize>> = HashMap::new();
-    let mut tops: HashMap<(Client<'_>, &Digest), Vec<usize>> = HashMap::new();
-    for (position, stored) in raw.iter().enumerate() {
-        let Some(digest) = &stored.event.digest else {
-            continue;
-        };
-        let parents = parents_of.entry(digest).or_insert_with(|| facts.parents(digest));
-        let top = stored.event.tag.is_some() || parents.is_empty();
-        let kind = if top { &mut tops } else { &mut children };
-        kind.entry((Client::of(&stored.event), digest))
-            .or_default()
-            .push(position);
-    }
     let mut pairs = Vec::new();
-    for ((client, child), earlier) in &children {
-        let mut later: Vec<usize> = parents_of[child]
-            .iter()
-            .filter_map(|parent| tops.get(&(*client, parent)))
-            .flatten()
-            .copied()
-            .collect();
-        later.sort_unstable();
-        later.dedup();
-        pairs.extend(nearest(raw, earlier, &later, |_, _| true));
+    for family in families(raw, facts, |_, stored| Some(stored.event.tag.is_some())) {
+        pairs.extend(nearest(raw, &family.children, &family.indexes, |_, _| true));
     }
     pairs
 }

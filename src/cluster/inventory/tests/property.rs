@@ -268,4 +268,68 @@ proptest! {
         }
         prop_assert!(inventory.is_empty(), "{:?}", inventory);
     }
+
+    /// One uid for several objects, owners in circles, names that come twice, texts that
+    /// contradict each other: the answers are as wrong, but nothing breaks or stays.
+    #[test]
+    fn no_lie_of_a_cluster_breaks_it_or_stays(
+        steps in vec((any::<bool>(), hostile_objects(), 0..4_usize), 1..60),
+    ) {
+        let mut inventory = Inventory::default();
+        let mut touched = Touched::default();
+        for (is_applied, object, other) in steps {
+            if is_applied {
+                inventory.apply(&object, &mut touched);
+            } else {
+                delete(&mut inventory, Kind::ALL[other], &format!("a/{other}"));
+            }
+            for name in REPOSITORIES {
+                inventory.uses(&repository(name), &|_| true);
+            }
+            let _ = inventory.usage();
+        }
+        for kind in Kind::ALL {
+            inventory.begin(kind);
+            inventory.finish(kind, &mut touched);
+        }
+        prop_assert!(inventory.is_empty(), "{:?}", inventory);
+    }
+}
+
+/// Kind, number, owner (kind, number), containers (name, image, image id).
+type Hostile = (
+    Kind,
+    i32,
+    Option<(&'static str, i32)>,
+    Vec<(&'static str, &'static str, &'static str)>,
+);
+
+fn hostile_objects() -> impl Strategy<Value = Object<'static>> {
+    let kinds = select(vec![Kind::Pod, Kind::ReplicaSet, Kind::Deployment, Kind::Job]);
+    let owners = prop::option::of((select(vec!["Pod", "ReplicaSet", "Node", "X"]), 0..4));
+    let containers = vec(
+        (select(vec!["", "c"]), select(&IMAGES[..]), select(vec!["", A, B])),
+        0..4,
+    );
+    (kinds, 0..4, owners, containers).prop_map(|(kind, number, owner, containers): Hostile| {
+        fn build<T: Build>(object: T, owner: Option<(&str, i32)>, containers: &[(&str, &str, &str)]) -> T {
+            let object = containers
+                .iter()
+                .fold(object, |object, (name, image, _)| object.container(name, image));
+            match owner {
+                Some((kind, number)) => object.owned_by(kind, &number.to_string()),
+                None => object,
+            }
+        }
+        let name = number.to_string();
+        if kind == Kind::Pod {
+            let pod = build(pod("a", &name), owner, &containers);
+            let statuses = containers.iter();
+            statuses
+                .fold(pod, |pod, (name, _, image_id)| pod.runs(name, image_id))
+                .object()
+        } else {
+            Object::Workload(build(workload(kind, "a", &name), owner, &containers))
+        }
+    })
 }

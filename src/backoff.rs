@@ -1,3 +1,5 @@
+//! How long to wait before trying again: full jitter, one rule for everything that is tried again.
+
 use std::{
     hash::{BuildHasher, RandomState},
     time::Duration,
@@ -12,23 +14,23 @@ const FIRST_DENIED: Duration = Duration::from_secs(15);
 /// The wait before the next attempt after `failures` in a row (1 or more), anywhere
 /// between nothing and a bound that doubles: "full jitter", so that many clients of a
 /// server that comes back do not return at once.
-pub(super) fn backoff(failures: u32, random: u64) -> Duration {
+pub fn backoff(failures: u32, random: u64) -> Duration {
     below(bound(FIRST, failures), random)
 }
 
 /// The same where a retry is of little use until someone acts; at least half its bound.
-pub(super) fn denied_backoff(failures: u32, random: u64) -> Duration {
+pub fn denied_backoff(failures: u32, random: u64) -> Duration {
     let half = bound(FIRST_DENIED, failures) / 2;
     half + below(half, random)
 }
 
 /// A wait that a server asked for, within bounds, then spread by a second.
-pub(super) fn asked_for(wait: Duration, random: u64) -> Duration {
+pub fn asked_for(wait: Duration, random: u64) -> Duration {
     wait.min(LONGEST) + below(FIRST, random)
 }
 
 /// A wait up to the first bound: after a stream that ended in good order.
-pub(super) fn short(random: u64) -> Duration {
+pub fn short(random: u64) -> Duration {
     below(FIRST, random)
 }
 
@@ -45,7 +47,7 @@ fn below(bound: Duration, random: u64) -> Duration {
 }
 
 /// Good enough to spread waits: the standard library seeds each of these at random.
-pub(super) fn random() -> u64 {
+pub fn random() -> u64 {
     RandomState::new().hash_one(())
 }
 
