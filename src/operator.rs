@@ -73,6 +73,8 @@ async fn operate(settings: Settings) -> Result<(), String> {
         registries,
         directory: directory.clone(),
         events: store.clone(),
+        usage: store.clone(),
+        unsaved: Arc::default(),
         interests,
         touched_clusters: Arc::default(),
         touched_registries,
@@ -147,6 +149,10 @@ fn start(
     tasks.own(
         "ImageUsageReport",
         controller::run_image_usage_reports(world.clone()).map(Ok),
+    );
+    tasks.own(
+        "last known deployments",
+        controller::keep_last_known(world.clone()).map(Ok),
     );
     tasks.own("retention", purge(world.clone(), store.clone()).map(Ok));
     tasks.own("event store", {

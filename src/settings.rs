@@ -15,6 +15,9 @@ pub struct Settings {
     /// The operator's own namespace.
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: String,
+    /// The operator's service account, as messages name it that say what right it lacks.
+    #[arg(long, env = "SERVICE_ACCOUNT", default_value = "image-usage-operator")]
+    pub service_account: String,
     /// Folder for the event store.
     #[arg(long, env = "DATA_DIR", default_value = "/var/lib/image-usage-operator")]
     pub data_dir: PathBuf,

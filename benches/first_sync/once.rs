@@ -141,6 +141,8 @@ impl Walker {
 struct NobodyToTell;
 
 impl TouchSink for NobodyToTell {
+    fn listed(&self) {}
+
     fn repositories(&self, _names: &[Arc<RepositoryName>]) {}
     fn everything(&self) {}
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     cluster::{ContainerType, Lifecycle, WorkloadUse},
-    crd::{ClusterName, Deployment},
+    crd::{ClusterName, Deployment, WorkloadDetail},
     image::{Digest, RunningForm},
 };
 
@@ -133,38 +133,43 @@ fn strength(lifecycle: Lifecycle) -> u8 {
 /// The rows as a report lists them: most pods first, then by name.
 #[must_use]
 pub fn rows(matched: &[Matched<'_>]) -> Vec<Deployment> {
-    let mut rows: Vec<Deployment> = matched.iter().map(row).collect();
-    rows.sort_by(|a, b| {
-        fn names(row: &Deployment) -> [&str; 7] {
-            [
-                &row.cluster.namespace,
-                &row.cluster.name,
-                &row.namespace,
-                &row.kind,
-                &row.name,
-                &row.container,
-                &row.reference,
-            ]
-        }
-        b.pods
-            .cmp(&a.pods)
-            .then_with(|| names(a).cmp(&names(b)))
-            .then_with(|| {
-                (&a.digest, &a.state, &a.container_type).cmp(&(&b.digest, &b.state, &b.container_type))
-            })
-    });
+    let (named, counted): (Vec<_>, Vec<_>) = matched
+        .iter()
+        .partition(|row| row.cluster.workloads == WorkloadDetail::Names);
+    let mut rows: Vec<Deployment> = named.into_iter().map(named_row).collect();
+    rows.extend(counted_rows(&counted));
+    rows.sort_by(|a, b| b.pods.cmp(&a.pods).then_with(|| names(a).cmp(&names(b))));
     rows
 }
 
-fn row(matched: &Matched<'_>) -> Deployment {
-    let Matched { cluster, used, how } = matched;
+fn names(row: &Deployment) -> impl Ord {
+    let Deployment {
+        cluster,
+        namespace,
+        kind,
+        name,
+        container,
+        container_type,
+        reference,
+        digest,
+        state,
+        ..
+    } = row;
+    (
+        (cluster, namespace, kind, name),
+        (container, reference, digest, state, container_type),
+    )
+}
+
+/// A row without the names of what uses the image.
+fn row(Matched { cluster, used, how }: &Matched<'_>) -> Deployment {
     Deployment {
         cluster: cluster.name.clone(),
-        namespace: used.namespace.to_string(),
-        kind: used.kind.to_string(),
-        name: used.name.to_string(),
-        container: used.container.to_string(),
-        container_type: container_type(used.container_type).to_owned(),
+        namespace: None,
+        kind: None,
+        name: None,
+        container: None,
+        container_type: None,
         reference: used.reference.to_string(),
         digest: used.running.as_ref().map(|running| running.digest.to_string()),
         r#match: match how {
@@ -188,6 +193,61 @@ fn row(matched: &Matched<'_>) -> Deployment {
             _ => None,
         },
     }
+}
+
+fn named_row(matched: &Matched<'_>) -> Deployment {
+    let used = matched.used;
+    Deployment {
+        namespace: Some(used.namespace.to_string()),
+        kind: Some(used.kind.to_string()),
+        name: Some(used.name.to_string()),
+        container: Some(used.container.to_string()),
+        container_type: Some(container_type(used.container_type).to_owned()),
+        ..row(matched)
+    }
+}
+
+/// One row for all that differ in names alone. A workload that uses the image in several containers counts once.
+fn counted_rows(matched: &[&Matched<'_>]) -> Vec<Deployment> {
+    type Workload<'a> = (&'a str, &'a str, &'a str);
+    let mut rows: Vec<(Deployment, BTreeMap<Workload<'_>, (i64, i64)>)> = Vec::new();
+    for one in matched {
+        let row = row(one);
+        let used = one.used;
+        let is_same = |known: &Deployment| {
+            (
+                &known.cluster,
+                &known.reference,
+                &known.digest,
+                &known.r#match,
+                &known.state,
+            ) == (
+                &row.cluster,
+                &row.reference,
+                &row.digest,
+                &row.r#match,
+                &row.state,
+            )
+        };
+        let place = rows.iter().position(|(known, _)| is_same(known));
+        let place = place.unwrap_or_else(|| {
+            rows.push((row.clone(), BTreeMap::new()));
+            rows.len() - 1
+        });
+        let (known, workloads) = &mut rows[place];
+        known.since = known.since.min(row.since);
+        let pods = workloads
+            .entry((&used.namespace, &used.kind, &used.name))
+            .or_default();
+        *pods = (pods.0.max(used.pods), pods.1.max(used.ready_pods));
+    }
+    rows.into_iter()
+        .map(|(row, workloads)| Deployment {
+            pods: workloads.values().map(|pods| pods.0).sum(),
+            ready_pods: workloads.values().map(|pods| pods.1).sum(),
+            ..row
+        })
+        .collect()
 }
 
 fn container_type(container_type: ContainerType) -> &'static str {

@@ -5,6 +5,7 @@ use std::{
     net::IpAddr,
 };
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::{
@@ -15,29 +16,43 @@ use crate::{
 
 use super::{ClusterEvidence, Filter, Subject, deployments::count};
 
-/// Whose addresses are known: `<namespace>/<name>` of the cluster by the address of its node.
+/// The clients that the selected clusters explain, each with what to call it.
 #[derive(Debug, Default)]
-pub struct KnownClients(BTreeMap<IpAddr, String>);
+pub struct KnownClients {
+    nodes: BTreeMap<IpAddr, String>,
+    egress: Vec<(IpNet, String)>,
+}
 
 impl KnownClients {
     #[must_use]
     pub fn new(clusters: &[ClusterEvidence]) -> Self {
-        Self(
-            clusters
-                .iter()
-                .flat_map(|cluster| {
-                    let name = format!("node of {}/{}", cluster.name.namespace, cluster.name.name);
-                    cluster
-                        .node_addresses
-                        .iter()
-                        .map(move |address| (*address, name.clone()))
-                })
-                .collect(),
-        )
+        let mut known = Self::default();
+        for ClusterEvidence {
+            name,
+            node_addresses,
+            egress,
+            ..
+        } in clusters
+        {
+            let node = format!("node of {}/{}", name.namespace, name.name);
+            let gateway = format!("egress of {}/{}", name.namespace, name.name);
+            known
+                .nodes
+                .extend(node_addresses.iter().map(|address| (*address, node.clone())));
+            known
+                .egress
+                .extend(egress.iter().map(|range| (*range, gateway.clone())));
+        }
+        known
     }
 
-    fn of(&self, client: &Client) -> Option<&str> {
-        self.0.get(&client.ip?).map(String::as_str)
+    /// What to call the client; `None` where no cluster explains it.
+    #[must_use]
+    pub fn of(&self, client: &Client) -> Option<&str> {
+        let address = client.ip?;
+        let node = self.nodes.get(&address);
+        let gateway = || self.egress.iter().find(|(range, _)| range.contains(&address));
+        node.or_else(|| Some(&gateway()?.1)).map(String::as_str)
     }
 }
 

@@ -1,10 +1,11 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     cluster::WorkloadUse,
-    crd::{ClusterName, Coverage},
+    crd::{ClusterName, Coverage, WorkloadDetail},
     event::Network,
     store::{AttributedEvent, SourceState, TagFacts, TagPointer, Tally},
 };
@@ -29,11 +30,15 @@ pub struct ClusterEvidence {
     pub state: ClusterState,
     /// Whether the authorisation's scope leaves namespaces out.
     pub scope_limited: bool,
+    /// How much of its workloads the report may show.
+    pub workloads: WorkloadDetail,
     /// Uses of the repository, in the namespaces that the scope includes.
     pub uses: Vec<WorkloadUse>,
     /// Containers that run the same content under another repository's name.
     pub same_content_elsewhere: i64,
     pub node_addresses: Vec<IpAddr>,
+    /// Ranges that its pulls come from.
+    pub egress: Vec<IpNet>,
 }
 
 /// How far a cluster's evidence goes.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::{cluster::Lifecycle, event::LogicalCategory, store::Tally};
 
 use super::{
-    ClusterEvidence, ClusterState, EventEvidence, Evidence, Matched, RegistryEvidence, Subject, TagHistory,
+    ClusterEvidence, ClusterState, EventEvidence, Evidence, KnownClients, Matched, RegistryEvidence, Subject,
+    TagHistory,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,18 +149,8 @@ fn pulled_from_elsewhere(subject: &Subject, events: &EventEvidence, evidence: &E
         Subject::Tag(tag) => events.tag_tallies.get(tag).unwrap_or(&events.tally),
         Subject::Digest(_) | Subject::Repository => &events.tally,
     };
-    let nodes: BTreeSet<_> = evidence
-        .clusters
-        .iter()
-        .flat_map(|cluster| &cluster.node_addresses)
-        .collect();
-    let explained = |tally: &Tally| {
-        events
-            .network
-            .client(tally.address)
-            .ip
-            .is_some_and(|address| nodes.contains(&address))
-    };
+    let known = KnownClients::new(&evidence.clusters);
+    let explained = |tally: &Tally| known.of(&events.network.client(tally.address)).is_some();
     tallies
         .iter()
         .filter(|tally| matches!(tally.category, LogicalCategory::Pull | LogicalCategory::Check))

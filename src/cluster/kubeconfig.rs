@@ -18,8 +18,10 @@ mod error;
 mod fields;
 mod material;
 mod read;
+mod validity;
 
 pub use error::{FieldName, KubeconfigError};
+pub use validity::Validity;
 
 /// How one cluster is reached and as whom. Everything in it is checked: the
 /// address, the certificates, that the key fits its certificate, that the token
@@ -92,6 +94,12 @@ impl Kubeconfig {
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// Until when the credentials are good; `None` where they do not say.
+    #[must_use]
+    pub fn validity(&self) -> Option<Validity> {
+        validity::validity(&self.credentials)
     }
 
     /// What kube connects with, made by hand: no environment, no file, no proxy, no

@@ -5,7 +5,10 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
     api::{
-        authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+        authorization::v1::{
+            ResourceAttributes, ResourceRule, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+            SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
+        },
         core::v1::Namespace,
     },
     apimachinery::pkg::version::Info,
@@ -13,12 +16,15 @@ use k8s_openapi::{
 use kube::{Api, Client, api::PostParams};
 
 use super::{Kind, guard};
+use crate::crd::GROUP;
 
 /// Every question has this long.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const VERBS: [&str; 2] = ["list", "watch"];
 /// The namespace whose uid stands for the cluster's identity.
 const IDENTITY_NAMESPACE: &str = "kube-system";
+/// Rights beyond reading that are named.
+const MOST_EXCESS: usize = 5;
 
 /// Which cluster answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +32,15 @@ pub struct ClusterIdentity {
     /// Absent where the namespace may not be read.
     pub uid: Option<String>,
     pub version: String,
+}
+
+/// What the credentials may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Empty before they were checked.
+    pub permissions: Vec<Permission>,
+    /// Rights that no reader needs, sorted, the first few: `create pods`.
+    pub excess: Vec<String>,
 }
 
 /// Whether one resource may be read.
@@ -57,8 +72,71 @@ pub async fn identity(client: &Client) -> Result<ClusterIdentity, &'static str> 
     Ok(ClusterIdentity { uid, version })
 }
 
+/// What it lets us do.
+pub async fn rights(client: &Client) -> Result<Rights, &'static str> {
+    Ok(Rights {
+        permissions: permissions(client).await?,
+        excess: excess(client).await?,
+    })
+}
+
+/// What it lets us do beyond reading, and reading Secrets: everywhere in the cluster, as far as it says so.
+async fn excess(client: &Client) -> Result<Vec<String>, &'static str> {
+    let reviews: Api<SelfSubjectRulesReview> = Api::all(client.clone());
+    let review = SelfSubjectRulesReview {
+        spec: SelfSubjectRulesReviewSpec {
+            // What holds in this namespace mostly holds in all: nobody is given rights in it alone.
+            namespace: Some(IDENTITY_NAMESPACE.to_owned()),
+        },
+        ..SelfSubjectRulesReview::default()
+    };
+    let reviewed = match answer(reviews.create(&PostParams::default(), &review)).await {
+        Ok(reviewed) => reviewed,
+        // It does not say.
+        Err("Forbidden" | "RequestRefused" | "ServerError") => return Ok(Vec::new()),
+        Err(reason) => return Err(reason),
+    };
+    let rules = reviewed
+        .status
+        .map(|status| status.resource_rules)
+        .unwrap_or_default();
+    let mut found: Vec<String> = rules.iter().flat_map(excess_of).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.truncate(MOST_EXCESS);
+    Ok(found)
+}
+
+/// `verb resource.group`, for each verb of a rule that no reader needs.
+fn excess_of(rule: &ResourceRule) -> Vec<String> {
+    let (groups, resources) = (
+        rule.api_groups.as_deref().unwrap_or_default(),
+        rule.resources.as_deref().unwrap_or_default(),
+    );
+    let mut found = Vec::new();
+    for group in groups {
+        // What every authenticated user may ask about itself, and the operator's own kinds.
+        if ["authorization.k8s.io", "authentication.k8s.io", GROUP].contains(&group.as_str()) {
+            continue;
+        }
+        for resource in resources {
+            let is_secret =
+                ["", "*"].contains(&group.as_str()) && ["secrets", "*"].contains(&resource.as_str());
+            let verbs = rule
+                .verbs
+                .iter()
+                .filter(|verb| is_secret || !["get", "list", "watch"].contains(&verb.as_str()));
+            found.extend(verbs.map(|verb| {
+                let dot = if group.is_empty() { "" } else { "." };
+                printable_words(&format!("{verb} {resource}{dot}{group}"))
+            }));
+        }
+    }
+    found
+}
+
 /// What it lets us read.
-pub async fn permissions(client: &Client) -> Result<Vec<Permission>, &'static str> {
+async fn permissions(client: &Client) -> Result<Vec<Permission>, &'static str> {
     let mut permissions: Vec<Permission> = stream::iter(Kind::ALL)
         .map(|kind| async move {
             let mut allowed = true;
@@ -123,6 +201,12 @@ async fn answer<T>(question: impl Future<Output = kube::Result<T>>) -> Result<T,
         Err(_) => Err("TimedOut"),
         Ok(answer) => answer.map_err(|error| guard::reason(&error)),
     }
+}
+
+/// The same of several words.
+fn printable_words(text: &str) -> String {
+    let is_allowed = |character: &char| character.is_ascii_graphic() || *character == ' ';
+    text.chars().filter(is_allowed).take(128).collect()
 }
 
 /// Text of a remote server: cut, and without what a terminal would act on.

@@ -1,39 +1,28 @@
 //! One authorised cluster: a client, who it is and what it lets us read, the watches, and how they fare.
 
 mod progress;
+mod reader;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
 
-use crate::{
-    backoff::{backoff, random},
-    image::RepositoryName,
-};
+use crate::image::RepositoryName;
 
-use super::{
-    ClusterIdentity, Guard, Kubeconfig, Limits, Permission, SharedInventory, Timeouts, TouchSink,
-    guarded_client, probe,
-    watch::{self as watches, ClusterState, Target},
-};
+use super::{ClusterIdentity, Guard, Kubeconfig, SharedInventory, probe::Rights};
 
 pub use self::progress::Progress;
-use self::progress::Reach;
+use self::reader::Reader;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two looks at whether the API server answers.
-const PROBE_EVERY: Duration = Duration::from_secs(10);
-/// Looks in a row without an answer before the cluster counts as not reachable.
-const PROBES_MISSED: u32 = 2;
-/// Rights are checked again after so many looks.
-const PROBES_BETWEEN_REVIEWS: u32 = 30;
+/// The reason of a cluster that is not the one that was authorised.
+pub const CLUSTER_CHANGED: &str = "ClusterChanged";
 
 /// With what a cluster is read.
+#[derive(Clone)]
 pub enum Access {
     /// The cluster that the operator runs in, with its own client.
     OwnCluster(kube::Client),
@@ -42,8 +31,10 @@ pub enum Access {
 
 /// Told what a session notices. Called from its tasks: must return at once.
 pub trait SessionEvents: fmt::Debug + Send + Sync + 'static {
-    /// Anything may have changed.
+    /// Anything but uses may have changed.
     fn state_changed(&self);
+    /// Any use may have changed.
+    fn uses_changed(&self);
     /// Uses of these repositories changed.
     fn repositories_changed(&self, repositories: &[Arc<RepositoryName>]);
 }
@@ -51,6 +42,9 @@ pub trait SessionEvents: fmt::Debug + Send + Sync + 'static {
 /// What a session needs.
 pub struct SessionOptions {
     pub access: Access,
+    /// Uids of the clusters that may answer; empty where any may, since none was ever connected. The first that
+    /// answers is the only one from then on.
+    pub expected: Vec<String>,
     pub guard: Guard,
     pub events: Arc<dyn SessionEvents>,
     /// Owns the session's tasks.
@@ -64,8 +58,9 @@ pub struct SessionState {
     pub progress: Progress,
     /// Nothing before it has answered for the first time.
     pub cluster: Option<ClusterIdentity>,
-    /// Empty before they were checked.
-    pub permissions: Vec<Permission>,
+    /// Which cluster answers instead of the expected one; it is not read.
+    pub stranger: Option<ClusterIdentity>,
+    pub rights: Rights,
 }
 
 impl SessionState {
@@ -85,6 +80,7 @@ impl SessionState {
 pub struct Session {
     inventory: SharedInventory,
     state: watch::Receiver<SessionState>,
+    access: watch::Sender<Access>,
     _ends_with_it: DropGuard,
 }
 
@@ -94,6 +90,7 @@ impl Session {
     pub fn start(options: SessionOptions) -> Self {
         let SessionOptions {
             access,
+            expected,
             guard,
             events,
             tasks,
@@ -103,23 +100,33 @@ impl Session {
         let (sender, state) = watch::channel(SessionState {
             progress: Progress::Connecting,
             cluster: None,
-            permissions: Vec::new(),
+            stranger: None,
+            rights: Rights::default(),
         });
+        let (access, accesses) = watch::channel(access);
         let reader = Reader {
             inventory: inventory.clone(),
+            expected,
+            guard,
             events,
             state: sender,
             cancel: cancel.clone(),
         };
         tasks.spawn(async move {
             let cancel = reader.cancel.clone();
-            cancel.run_until_cancelled(reader.read(access, &guard)).await;
+            cancel.run_until_cancelled(reader.read(accesses)).await;
         });
         Self {
             inventory,
             state,
+            access,
             _ends_with_it: cancel.drop_guard(),
         }
+    }
+
+    /// Goes on with newer credentials, without listing again, once the same cluster answers to them.
+    pub fn renew(&self, access: Access) {
+        self.access.send_replace(access);
     }
 
     #[must_use]
@@ -133,168 +140,11 @@ impl Session {
     }
 }
 
-struct Reader {
-    inventory: SharedInventory,
-    events: Arc<dyn SessionEvents>,
-    state: watch::Sender<SessionState>,
-    cancel: CancellationToken,
-}
-
-impl Reader {
-    async fn read(self, access: Access, guard: &Guard) {
-        let client = match client(access, guard) {
-            Ok(client) => client,
-            Err(reason) => {
-                // Nothing changes before the authorisation or the configuration does.
-                self.progress(Progress::Unreachable {
-                    since: Timestamp::now(),
-                    reason,
-                });
-                return std::future::pending().await;
-            }
-        };
-        self.identify(&client).await;
-        let (states, kinds) = watch::channel(ClusterState::new(Timestamp::now()));
-        let (_client, clients) = watch::channel(client.clone());
-        let target = Target {
-            inventory: self.inventory.clone(),
-            sink: Arc::new(Sink(self.events.clone())),
-            states,
-        };
-        let (reach, reached) = watch::channel(Reach::Reached);
-        let watching = watches::run(clients, Limits::default(), target, self.cancel.clone());
-        tokio::join!(
-            async {
-                if let Err(error) = watching.await {
-                    tracing::error!(%error, "a cluster is no longer read");
-                    self.progress(Progress::Stale {
-                        since: Timestamp::now(),
-                        reason: "InternalError",
-                    });
-                }
-            },
-            self.probe(&client, &reach),
-            self.follow(kinds, reached),
-        );
-    }
-
-    /// Until the API server has said who it is and what it lets us read.
-    async fn identify(&self, client: &kube::Client) {
-        let mut failures = 0;
-        loop {
-            let answer = async {
-                let cluster = probe::identity(client).await?;
-                let permissions = probe::permissions(client).await?;
-                Ok::<_, &'static str>((cluster, permissions))
-            };
-            match answer.await {
-                Ok((cluster, permissions)) => {
-                    self.state.send_modify(|state| {
-                        state.cluster = Some(cluster);
-                        state.permissions = permissions;
-                        state.progress = Progress::Syncing;
-                    });
-                    self.events.state_changed();
-                    return;
-                }
-                Err(reason) => {
-                    let since = match self.state.borrow().progress {
-                        Progress::Unreachable { since, .. } => since,
-                        _ => Timestamp::now(),
-                    };
-                    self.progress(Progress::Unreachable { since, reason });
-                    failures += 1;
-                    // At least a second: the answer may have been immediate.
-                    tokio::time::sleep(Duration::from_secs(1) + backoff(failures + 1, random())).await;
-                }
-            }
-        }
-    }
-
-    /// Looks again and again whether the API server answers, and at times what it lets us read.
-    async fn probe(&self, client: &kube::Client, reach: &watch::Sender<Reach>) {
-        let mut missed = 0;
-        for look in 1_u32.. {
-            tokio::time::sleep(PROBE_EVERY).await;
-            match probe::version(client).await {
-                Ok(_) => {
-                    missed = 0;
-                    reach
-                        .send_if_modified(|reach| std::mem::replace(reach, Reach::Reached) != Reach::Reached);
-                }
-                Err(reason) => {
-                    missed += 1;
-                    if missed >= PROBES_MISSED || reason == "Unauthorized" {
-                        reach.send_if_modified(|reach| reach.lose(reason, Timestamp::now()));
-                    }
-                }
-            }
-            if look % PROBES_BETWEEN_REVIEWS == 0
-                && missed == 0
-                && let Ok(permissions) = probe::permissions(client).await
-            {
-                let is_news = self.state.send_if_modified(|state| {
-                    std::mem::replace(&mut state.permissions, permissions.clone()) != permissions
-                });
-                if is_news {
-                    self.events.state_changed();
-                }
-            }
-        }
-    }
-
-    /// Makes one progress of the kinds' states and of whether the API server answers.
-    async fn follow(&self, mut kinds: watch::Receiver<ClusterState>, mut reach: watch::Receiver<Reach>) {
-        loop {
-            let next = {
-                let kinds = kinds.borrow_and_update();
-                let reach = reach.borrow_and_update();
-                progress::of(&kinds, &reach, &self.state.borrow().progress, Timestamp::now())
-            };
-            self.progress(next);
-            tokio::select! {
-                changed = kinds.changed() => if changed.is_err() { return },
-                changed = reach.changed() => if changed.is_err() { return },
-            }
-        }
-    }
-
-    fn progress(&self, next: Progress) {
-        let is_news = self.state.send_if_modified(|state| {
-            let is_news = state.progress != next;
-            state.progress = next;
-            is_news
-        });
-        if is_news {
-            self.events.state_changed();
-        }
-    }
-}
-
-fn client(access: Access, guard: &Guard) -> Result<kube::Client, &'static str> {
-    match access {
-        Access::OwnCluster(client) => Ok(client),
-        Access::Kubeconfig(kubeconfig) => {
-            let config = kubeconfig.into_config(Timeouts {
-                connect: CONNECT_TIMEOUT,
-                // A watch is silent for as long as nothing changes; every request has a deadline of its own.
-                read: None,
-                write: CONNECT_TIMEOUT,
-            });
-            guarded_client(config, guard).map_err(|error| error.reason())
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Sink(Arc<dyn SessionEvents>);
-
-impl TouchSink for Sink {
-    fn repositories(&self, names: &[Arc<RepositoryName>]) {
-        self.0.repositories_changed(names);
-    }
-
-    fn everything(&self) {
-        self.0.state_changed();
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OwnCluster(_) => "OwnCluster",
+            Self::Kubeconfig(_) => "Kubeconfig([redacted])",
+        })
     }
 }

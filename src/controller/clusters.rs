@@ -5,13 +5,15 @@ use std::{
     sync::Arc,
 };
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::{
     analysis::{ClusterEvidence, ClusterState},
-    cluster::{Inventory, Progress, Session, SessionState},
-    crd::{AllowedReports, ClusterName, LabelSelector},
+    cluster::{Progress, Session, SessionState},
+    crd::{ClusterGrant, ClusterName, LabelSelector, WorkloadDetail},
     image::{Digest, RepositoryName},
+    store::LastKnown,
 };
 
 use super::{grants, scope::NameFilter, shelf::Shelf, touch::ObjectKey};
@@ -23,10 +25,12 @@ pub struct AuthorizedCluster {
     /// Uid of the `ClusterAuthorization`.
     pub uid: String,
     pub labels: BTreeMap<String, String>,
-    pub allowed: Vec<AllowedReports>,
+    pub allowed: Vec<ClusterGrant>,
     /// Whether its namespace may serve others.
     pub is_granting: bool,
     pub scope: NameFilter,
+    /// Where its pulls come from.
+    pub egress: Vec<IpNet>,
     pub link: Link,
 }
 
@@ -41,9 +45,10 @@ impl AuthorizedCluster {
             allowed,
             is_granting,
             scope,
+            egress,
             link,
         } = self;
-        (key, uid, labels, allowed, is_granting, scope)
+        (key, uid, labels, allowed, is_granting, scope, egress)
             == (
                 &other.key,
                 &other.uid,
@@ -51,6 +56,7 @@ impl AuthorizedCluster {
                 &other.allowed,
                 &other.is_granting,
                 &other.scope,
+                &other.egress,
             )
             && match (link, &other.link) {
                 (Link::Session(one), Link::Session(two)) => Arc::ptr_eq(one, two),
@@ -75,10 +81,18 @@ pub enum Link {
     Session(Arc<Session>),
 }
 
+/// A cluster that serves a report.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    pub cluster: Arc<AuthorizedCluster>,
+    /// How much of its workloads the report may show.
+    pub workloads: WorkloadDetail,
+}
+
 /// Which of the selected clusters serve a report.
 #[derive(Debug, Default)]
 pub struct Selection {
-    pub clusters: Vec<Arc<AuthorizedCluster>>,
+    pub clusters: Vec<Serving>,
     /// Uids of those that allow the report but that its selector leaves out.
     pub deselected: BTreeSet<String>,
     /// How many match the selector and do not allow the report's namespace.
@@ -118,21 +132,22 @@ impl Clusters {
     ) -> Selection {
         let mut selection = Selection::default();
         for cluster in self.all() {
-            let allowed = grants::allows(
+            let grants = grants::serving(
                 &cluster.allowed,
                 &cluster.key.namespace,
                 cluster.is_granting,
                 namespace,
                 labels,
             );
+            let workloads = grants.map(|grant| grant.workloads).max();
             let selected = selector.is_none_or(|selector| selector.matches(&cluster.labels));
-            match (allowed, selected) {
-                (true, true) => selection.clusters.push(cluster),
-                (true, false) => {
+            match (workloads, selected) {
+                (Some(workloads), true) => selection.clusters.push(Serving { cluster, workloads }),
+                (Some(_), false) => {
                     selection.deselected.insert(cluster.uid.clone());
                 }
-                (false, true) => selection.hidden += 1,
-                (false, false) => {}
+                (None, true) => selection.hidden += 1,
+                (None, false) => {}
             }
         }
         selection
@@ -148,72 +163,80 @@ pub struct InventoryQuestion<'a> {
     pub digests: &'a [Digest],
 }
 
-/// What the selected clusters say; `Err` names one that has not been read yet, so that an answer would lack it.
-pub fn evidence(
-    clusters: &[Arc<AuthorizedCluster>],
-    question: &InventoryQuestion<'_>,
-) -> Result<Vec<ClusterEvidence>, ObjectKey> {
-    let states: Vec<(&AuthorizedCluster, Option<SessionState>)> = clusters
-        .iter()
-        .map(|cluster| {
-            let state = match &cluster.link {
+/// A selected cluster and how its session fares, at one moment.
+#[derive(Debug)]
+pub struct Seen {
+    pub cluster: Arc<AuthorizedCluster>,
+    workloads: WorkloadDetail,
+    session: Option<SessionState>,
+}
+
+impl Seen {
+    #[must_use]
+    pub fn now(Serving { cluster, workloads }: &Serving) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            workloads: *workloads,
+            session: match &cluster.link {
                 Link::Session(session) => Some(session.state()),
                 Link::Suspended { .. } | Link::Broken { .. } => None,
-            };
-            (cluster.as_ref(), state)
-        })
-        .collect();
-    let mut counted: BTreeMap<String, ClusterName> = BTreeMap::new();
-    for (cluster, state) in &states {
-        // The first that is read in full counts for its cluster; without any, the first.
-        if let Some(uid) = state.as_ref().and_then(|state| state.cluster_uid()) {
-            counted
-                .entry(uid.to_owned())
-                .or_insert_with(|| cluster_name(cluster));
+            },
         }
     }
-    for (cluster, state) in states.iter().rev() {
-        if let Some(state) = state
-            && matches!(state.progress, Progress::Synced { .. })
-            && let Some(uid) = state.cluster_uid()
-        {
-            counted.insert(uid.to_owned(), cluster_name(cluster));
+
+    /// What the evidence goes by; `None` while the first list is under way.
+    fn state(&self) -> Option<ClusterState> {
+        match (&self.cluster.link, &self.session) {
+            (Link::Suspended { since }, _) => Some(ClusterState::Suspended { since: *since }),
+            (Link::Broken { reason, since }, _) => Some(ClusterState::Unreachable {
+                since: *since,
+                reason,
+            }),
+            (Link::Session(_), session) => of_progress(session.as_ref()?.progress.clone()),
         }
     }
-    states
-        .into_iter()
-        .map(|(cluster, state)| {
-            let name = cluster_name(cluster);
-            let same = state
-                .as_ref()
-                .and_then(|state| state.cluster_uid())
-                .and_then(|uid| counted.get(uid))
-                .filter(|counted| **counted != name)
-                .map(|of| ClusterState::SameCluster { of: of.clone() });
-            let session_state = match (&cluster.link, state) {
-                (Link::Suspended { since }, _) => ClusterState::Suspended { since: *since },
-                (Link::Broken { reason, since }, _) => ClusterState::Unreachable {
-                    since: *since,
-                    reason,
+
+    /// Whether nothing of it was read since the operator started.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        matches!(self.state(), Some(ClusterState::Unreachable { .. }))
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.session.as_ref()?.cluster_uid()
+    }
+
+    fn is_synced(&self) -> bool {
+        self.session.as_ref().is_some_and(SessionState::is_synced)
+    }
+}
+
+/// What the selected clusters say; `Err` names one that has not been read yet, so that an answer would lack it.
+pub fn evidence(
+    seen: &[Seen],
+    question: &InventoryQuestion<'_>,
+    recalled: &BTreeMap<String, LastKnown>,
+) -> Result<Vec<ClusterEvidence>, ObjectKey> {
+    // Of several authorisations of one cluster, the first that is synced counts; without any, the first.
+    let mut counted: BTreeMap<&str, &Seen> = BTreeMap::new();
+    for one in seen {
+        if let Some(uid) = one.uid() {
+            let best = counted.entry(uid).or_insert(one);
+            if one.is_synced() && !best.is_synced() {
+                *best = one;
+            }
+        }
+    }
+    seen.iter()
+        .map(|one| {
+            let counted = one.uid().and_then(|uid| counted.get(uid));
+            let state = match counted {
+                Some(of) if of.cluster.key != one.cluster.key => ClusterState::SameCluster {
+                    of: cluster_name(&of.cluster),
                 },
-                (Link::Session(_), None) => return Err(cluster.key.clone()),
-                (Link::Session(_), Some(state)) => {
-                    of_progress(state.progress).ok_or_else(|| cluster.key.clone())?
-                }
+                _ => one.state().ok_or_else(|| one.cluster.key.clone())?,
             };
-            let cluster_state = same.unwrap_or(session_state);
-            let inventory = match (&cluster.link, &cluster_state) {
-                (_, ClusterState::SameCluster { .. } | ClusterState::Unreachable { .. }) => None,
-                (Link::Session(session), _) => Some(session.inventory().read()),
-                _ => None,
-            };
-            Ok(cluster_evidence(
-                cluster,
-                name,
-                cluster_state,
-                inventory.as_deref(),
-                question,
-            ))
+            Ok(cluster_evidence(one, state, question, recalled))
         })
         .collect()
 }
@@ -232,29 +255,59 @@ fn of_progress(progress: Progress) -> Option<ClusterState> {
 }
 
 fn cluster_evidence(
-    cluster: &AuthorizedCluster,
-    name: ClusterName,
+    Seen {
+        cluster, workloads, ..
+    }: &Seen,
     state: ClusterState,
-    inventory: Option<&Inventory>,
     question: &InventoryQuestion<'_>,
+    recalled: &BTreeMap<String, LastKnown>,
 ) -> ClusterEvidence {
     let in_scope = |namespace: &str| cluster.scope.includes(namespace);
-    ClusterEvidence {
-        name,
+    let nothing = ClusterEvidence {
+        name: cluster_name(cluster),
         uid: cluster.uid.clone(),
         state,
         scope_limited: cluster.scope.is_limited(),
-        uses: inventory.map_or_else(Vec::new, |inventory| {
-            question
-                .repositories
-                .iter()
-                .flat_map(|repository| inventory.uses(repository, &in_scope))
-                .collect()
-        }),
-        same_content_elsewhere: inventory.map_or(0, |inventory| {
-            inventory.same_content_elsewhere(question.digests, question.repositories, &in_scope)
-        }),
-        node_addresses: inventory.map_or_else(Vec::new, Inventory::node_addresses),
+        workloads: *workloads,
+        uses: Vec::new(),
+        same_content_elsewhere: 0,
+        node_addresses: Vec::new(),
+        egress: cluster.egress.clone(),
+    };
+    match (&cluster.link, &nothing.state) {
+        (_, &ClusterState::Unreachable { reason, .. }) => match recalled.get(&cluster.uid) {
+            Some(LastKnown { as_of, uses }) => ClusterEvidence {
+                state: ClusterState::Stale {
+                    since: *as_of,
+                    reason,
+                },
+                uses: uses
+                    .iter()
+                    .filter(|used| in_scope(&used.namespace))
+                    .cloned()
+                    .collect(),
+                ..nothing
+            },
+            None => nothing,
+        },
+        (_, ClusterState::SameCluster { .. }) | (Link::Suspended { .. } | Link::Broken { .. }, _) => nothing,
+        (Link::Session(session), _) => {
+            let inventory = session.inventory().read();
+            ClusterEvidence {
+                uses: question
+                    .repositories
+                    .iter()
+                    .flat_map(|repository| inventory.uses(repository, &in_scope))
+                    .collect(),
+                same_content_elsewhere: inventory.same_content_elsewhere(
+                    question.digests,
+                    question.repositories,
+                    &in_scope,
+                ),
+                node_addresses: inventory.node_addresses(),
+                ..nothing
+            }
+        }
     }
 }
 

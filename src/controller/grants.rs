@@ -2,37 +2,56 @@
 
 use std::collections::BTreeMap;
 
-use crate::crd::{AllowedReports, NamespacesFrom};
+use crate::crd::{ClusterGrant, NamespacesFrom, RegistryGrant, ReportNamespaces};
 
 /// The word for a condition when an object grants more than its namespace may.
 pub const GRANT_NOT_PERMITTED: &str = "GrantNotPermitted";
 
-/// Whether the object asks to serve other namespaces than its own.
-#[must_use]
-pub fn reaches_beyond(allowed: &[AllowedReports]) -> bool {
-    allowed
-        .iter()
-        .any(|grant| grant.namespaces.from != NamespacesFrom::Same)
+/// Who an entry of `allowedReports` serves.
+pub trait Grant {
+    fn namespaces(&self) -> &ReportNamespaces;
 }
 
-/// Whether an object in `own` serves reports in `namespace`, which has these labels (nothing where they are not
-/// known: no selector matches then). `is_granting` says whether `own` may serve others at all.
+impl Grant for ClusterGrant {
+    fn namespaces(&self) -> &ReportNamespaces {
+        &self.namespaces
+    }
+}
+
+impl Grant for RegistryGrant {
+    fn namespaces(&self) -> &ReportNamespaces {
+        &self.namespaces
+    }
+}
+
+/// Whether the object asks to serve other namespaces than its own.
 #[must_use]
-pub fn allows(
-    allowed: &[AllowedReports],
+pub fn reaches_beyond(allowed: &[impl Grant]) -> bool {
+    allowed
+        .iter()
+        .any(|grant| grant.namespaces().from != NamespacesFrom::Same)
+}
+
+/// The entries by which an object in `own` serves reports in `namespace`, which has these labels (nothing where they
+/// are not known: no selector matches then). `is_granting` says whether `own` may serve others at all.
+pub fn serving<'a, G: Grant>(
+    allowed: &'a [G],
     own: &str,
     is_granting: bool,
     namespace: &str,
     labels: Option<&BTreeMap<String, String>>,
-) -> bool {
-    allowed.iter().any(|grant| match grant.namespaces.from {
-        NamespacesFrom::Same => namespace == own,
-        NamespacesFrom::All => is_granting,
-        NamespacesFrom::Selector => {
-            is_granting
-                && labels
-                    .zip(grant.namespaces.selector.as_ref())
-                    .is_some_and(|(labels, selector)| selector.matches(labels))
+) -> impl Iterator<Item = &'a G> {
+    allowed.iter().filter(move |grant| {
+        let ReportNamespaces { from, selector } = grant.namespaces();
+        match from {
+            NamespacesFrom::Same => namespace == own,
+            NamespacesFrom::All => is_granting,
+            NamespacesFrom::Selector => {
+                is_granting
+                    && labels
+                        .zip(selector.as_ref())
+                        .is_some_and(|(labels, selector)| selector.matches(labels))
+            }
         }
     })
 }
@@ -40,11 +59,11 @@ pub fn allows(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crd::{LabelSelector, ReportNamespaces};
+    use crate::crd::LabelSelector;
 
-    fn grant(from: NamespacesFrom) -> Vec<AllowedReports> {
+    fn grant(from: NamespacesFrom) -> Vec<RegistryGrant> {
         let team = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
-        vec![AllowedReports {
+        vec![RegistryGrant {
             namespaces: ReportNamespaces {
                 from,
                 selector: (from == NamespacesFrom::Selector).then(|| LabelSelector {
@@ -72,11 +91,12 @@ mod tests {
             (Selector, false, "other", Some(&team_a), false),
         ] {
             assert_eq!(
-                allows(&grant(from), "own", granting, namespace, labels),
-                expected,
+                serving(&grant(from), "own", granting, namespace, labels).count(),
+                usize::from(expected),
                 "{from:?} granting={granting} {namespace} {labels:?}"
             );
         }
-        assert!(!allows(&[], "own", true, "own", None), "no grant serves nobody");
+        let nobody: [RegistryGrant; 0] = [];
+        assert_eq!(serving(&nobody, "own", true, "own", None).count(), 0);
     }
 }

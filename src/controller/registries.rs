@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::SignedDuration;
 
-use crate::{crd::AllowedReports, event::Network, image::RepositoryName, store::RegistryKey};
+use crate::{crd::RegistryGrant, event::Network, image::RepositoryName, store::RegistryKey};
 
 use super::{grants, shelf::Shelf, touch::ObjectKey};
 
@@ -17,7 +17,7 @@ pub struct Registry {
     pub hosts: Vec<String>,
     pub network: Arc<Network>,
     pub retention: SignedDuration,
-    pub allowed: Vec<AllowedReports>,
+    pub allowed: Vec<RegistryGrant>,
     /// Whether its namespace may serve others.
     pub is_granting: bool,
 }
@@ -119,13 +119,15 @@ impl Registries {
             .into_iter()
             .filter(|registry| registry.hosts.iter().any(|claimed| claimed == host))
             .filter(|registry| {
-                grants::allows(
-                    &registry.allowed,
-                    &registry.key.namespace,
-                    registry.is_granting,
-                    namespace,
-                    labels,
-                )
+                let Registry {
+                    allowed,
+                    key,
+                    is_granting,
+                    ..
+                } = registry.as_ref();
+                grants::serving(allowed, &key.namespace, *is_granting, namespace, labels)
+                    .next()
+                    .is_some()
             })
             .collect();
         let (granting, own): (Vec<_>, Vec<_>) = claims.into_iter().partition(|registry| registry.is_granting);
@@ -166,7 +168,7 @@ mod tests {
             hosts: vec!["r.example".into()],
             network: Arc::new(network()),
             retention: SignedDuration::from_hours(720),
-            allowed: vec![AllowedReports {
+            allowed: vec![RegistryGrant {
                 namespaces: ReportNamespaces { from, selector: None },
             }],
             is_granting,

@@ -48,9 +48,14 @@ pub enum SecretProblem {
     #[error("there is no Secret {0} in this namespace: create it")]
     Missing(String),
     #[error(
-        "the operator may not read the Secret {0}: in this namespace, create a Role with apiGroups [\"\"], resources [secrets], resourceNames [{0}], verbs [list, watch], and a RoleBinding of it to the operator's service account"
+        "the operator may not read the Secret {secret}: run kubectl create role image-usage-{secret} --namespace {namespace} --resource secrets --resource-name {secret} --verb list,watch && kubectl create rolebinding image-usage-{secret} --namespace {namespace} --role image-usage-{secret} --serviceaccount {account}"
     )]
-    Forbidden(String),
+    Forbidden {
+        secret: String,
+        namespace: String,
+        /// `<namespace>:<name>` of the operator's service account.
+        account: String,
+    },
     #[error("the API server has not said yet what is in the Secret {0}; trying again")]
     Unknown(String),
     #[error("the Secret {0} has no key {1}: add it, or name the right key")]
@@ -62,7 +67,7 @@ impl SecretProblem {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Missing(_) => "SecretMissing",
-            Self::Forbidden(_) => "SecretForbidden",
+            Self::Forbidden { .. } => "SecretForbidden",
             Self::Unknown(_) => "SecretUnknown",
             Self::KeyMissing(..) => "KeyMissing",
         }
@@ -89,6 +94,8 @@ enum SecretState {
 /// Watches the Secrets that objects of one kind refer to, and touches those objects when one changes.
 pub struct Secrets {
     client: Client,
+    /// `<namespace>:<name>` of the operator's service account.
+    account: String,
     touched: Arc<Touched>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -113,6 +120,7 @@ impl Secrets {
     pub fn new(world: &World, touched: Arc<Touched>) -> Self {
         Self {
             client: world.client.clone(),
+            account: format!("{}:{}", world.settings.namespace, world.settings.service_account),
             touched,
             tasks: world.tasks.clone(),
             cancel: world.cancel.clone(),
@@ -148,7 +156,11 @@ impl Secrets {
         match state {
             SecretState::Present(data) => Ok(data),
             SecretState::Missing => Err(SecretProblem::Missing(secret.name)),
-            SecretState::Forbidden => Err(SecretProblem::Forbidden(secret.name)),
+            SecretState::Forbidden => Err(SecretProblem::Forbidden {
+                secret: secret.name,
+                namespace: secret.namespace,
+                account: self.account.clone(),
+            }),
             SecretState::Unknown => Err(SecretProblem::Unknown(secret.name)),
         }
     }

@@ -8,11 +8,18 @@ use kube::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{receive::Directory, settings::Settings, store::EventReader, telemetry::Metrics, web::Readiness};
+use crate::{
+    receive::Directory,
+    settings::Settings,
+    store::{EventReader, UsageStore},
+    telemetry::Metrics,
+    web::Readiness,
+};
 
 use super::{
     clusters::Clusters,
     image_usage_report::WriteBudget,
+    last_known::Unsaved,
     registries::Registries,
     touch::{Interests, Touched},
 };
@@ -25,6 +32,9 @@ pub struct World {
     pub registries: Arc<Registries>,
     pub directory: Arc<Directory>,
     pub events: Arc<dyn EventReader>,
+    pub usage: Arc<dyn UsageStore>,
+    /// What clusters run that is not in `usage` yet.
+    pub unsaved: Arc<Unsaved>,
     pub interests: Arc<Interests>,
     /// `ClusterAuthorizations` to look at again.
     pub touched_clusters: Arc<Touched>,

@@ -2,7 +2,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AllowedReports, Condition};
+use super::{Condition, ReportNamespaces};
 
 /// Lets the operator read one cluster's workloads, and says whose reports may use what it reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -51,17 +51,45 @@ pub struct ClusterAuthorizationSpec {
     /// What of the cluster reports may see; by default every namespace.
     #[serde(default)]
     pub scope: Scope,
+    /// Public addresses that this cluster's pulls come from, where a gateway translates them (203.0.113.0/24). Clients
+    /// from there are known. At most a /16 of IPv4 or a /32 of IPv6 each. Its nodes' own addresses need not be listed.
+    #[serde(default, rename = "egressCIDRs")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 49)), extend("x-kubernetes-list-type" = "atomic"))]
+    #[x_kube(validation = Rule::new("self.all(range, isCIDR(range))").message("each entry is a range of addresses such as 203.0.113.0/24 or 2001:db8::/32"))]
+    pub egress_cidrs: Vec<String>,
     /// Which reports this cluster answers; by default those of this namespace.
     #[serde(default = "same_namespace")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
-    pub allowed_reports: Vec<AllowedReports>,
+    pub allowed_reports: Vec<ClusterGrant>,
     /// Stop reading the cluster. Its deployments leave every report within seconds, and the reports say so.
     #[serde(default)]
     pub suspend: bool,
 }
 
-pub(super) fn same_namespace() -> Vec<AllowedReports> {
-    vec![AllowedReports::default()]
+fn same_namespace() -> Vec<ClusterGrant> {
+    vec![ClusterGrant::default()]
+}
+
+/// Reports that this cluster serves, and how much of it they show. Selector and All are honoured only in the
+/// namespaces that the operator's configuration names as granting (by default its own).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterGrant {
+    /// The namespaces whose reports are served.
+    #[serde(default)]
+    pub namespaces: ReportNamespaces,
+    /// Names: the reports name the workloads. Counts: they show how many pods use the image, and name neither
+    /// workloads nor their namespaces. Where several entries serve a report, Names wins.
+    #[serde(default)]
+    pub workloads: WorkloadDetail,
+}
+
+/// How much reports say of a cluster's workloads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum WorkloadDetail {
+    Counts,
+    #[default]
+    Names,
 }
 
 /// How the cluster is reached: exactly one of inCluster and kubeconfigSecretRef.

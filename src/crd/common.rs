@@ -3,16 +3,6 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which reports this object serves. Selector and All are honoured only in the namespaces that
-/// the operator's configuration names as granting (by default its own).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AllowedReports {
-    /// The namespaces whose reports are served.
-    #[serde(default)]
-    pub namespaces: ReportNamespaces,
-}
-
 /// Namespaces of reports: this one, those whose labels match, or all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, kube::KubeSchema)]
 #[serde(rename_all = "camelCase")]

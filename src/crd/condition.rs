@@ -15,6 +15,10 @@ pub mod condition_type {
     pub const REACHABLE: &str = "Reachable";
     pub const AUTHORIZED: &str = "Authorized";
     pub const SYNCED: &str = "Synced";
+    /// The credentials may do more than read; absent when not true.
+    pub const EXCESS_RIGHTS: &str = "ExcessRights";
+    /// The credentials end soon, or have; absent when not true.
+    pub const CREDENTIALS_EXPIRING: &str = "CredentialsExpiring";
     pub const RECEIVING: &str = "Receiving";
     pub const CLUSTERS_COMPLETE: &str = "ClustersComplete";
     pub const EVENTS_COMPLETE: &str = "EventsComplete";

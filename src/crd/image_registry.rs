@@ -4,8 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AllowedReports, Condition,
-    cluster_authorization::same_namespace,
+    Condition, ReportNamespaces,
     schema::{date_time, optional_date_time},
 };
 
@@ -70,7 +69,21 @@ pub struct ImageRegistrySpec {
     /// Which reports these events answer; by default those of this namespace.
     #[serde(default = "same_namespace")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
-    pub allowed_reports: Vec<AllowedReports>,
+    pub allowed_reports: Vec<RegistryGrant>,
+}
+
+fn same_namespace() -> Vec<RegistryGrant> {
+    vec![RegistryGrant::default()]
+}
+
+/// Reports that these events answer. Selector and All are honoured only in the namespaces that the operator's
+/// configuration names as granting (by default its own).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryGrant {
+    /// The namespaces whose reports are served.
+    #[serde(default)]
+    pub namespaces: ReportNamespaces,
 }
 
 fn thirty_days() -> String {

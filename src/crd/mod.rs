@@ -17,20 +17,20 @@ mod report_status;
 mod schema;
 
 pub use cluster_authorization::{
-    Cluster, ClusterAuthorization, ClusterAuthorizationSpec, ClusterAuthorizationStatus, ConnectedCluster,
-    InCluster, KubeconfigSecretRef, NamePatterns, Permission, Scope, UsageCounts,
+    Cluster, ClusterAuthorization, ClusterAuthorizationSpec, ClusterAuthorizationStatus, ClusterGrant,
+    ConnectedCluster, InCluster, KubeconfigSecretRef, NamePatterns, Permission, Scope, UsageCounts,
+    WorkloadDetail,
 };
 pub use common::{
-    AllowedReports, LabelSelector, LabelSelectorOperator, LabelSelectorRequirement, NamespacesFrom,
-    ReportNamespaces,
+    LabelSelector, LabelSelectorOperator, LabelSelectorRequirement, NamespacesFrom, ReportNamespaces,
 };
 pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
 pub use duration::parse_duration;
 pub use files::{files, write};
 pub use image_registry::{
     Bearer, BearerSecretRef, CategoryCoverage, CoverageGap, Endpoint, EventCounts, EventSource,
-    ForwardedAddress, ImageRegistry, ImageRegistrySpec, ImageRegistryStatus, RegistryNetwork, SourceFormat,
-    SourceStatus, Webhook, WebhookAuthentication, WebhookAuthenticationType,
+    ForwardedAddress, ImageRegistry, ImageRegistrySpec, ImageRegistryStatus, RegistryGrant, RegistryNetwork,
+    SourceFormat, SourceStatus, Webhook, WebhookAuthentication, WebhookAuthenticationType,
 };
 pub use image_usage_report::{
     ClusterSelection, EventCategory, EventFilter, ImageUsageReport, ImageUsageReportSpec, NetworkType,
@@ -46,3 +46,5 @@ pub use schema::definitions;
 pub const GROUP: &str = "imageusage.dev";
 /// On a report: comma-separated uids of withdrawn clusters that no longer matter to it.
 pub const ACCEPT_WITHDRAWN: &str = "imageusage.dev/accept-withdrawn";
+/// On a cluster authorisation: the uid of the cluster that may answer from now on instead of the one before.
+pub const CONFIRM_CLUSTER: &str = "imageusage.dev/confirm-cluster";

@@ -147,7 +147,7 @@ pub struct Summary {
     /// Distinct client addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_addresses: Option<i64>,
-    /// Distinct public client addresses that are no authorised cluster's nodes.
+    /// Distinct public client addresses that are neither nodes nor gateways (egressCIDRs) of an authorised cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_addresses: Option<i64>,
     /// Events left out by the filter on network types because their client address is not known.
@@ -181,22 +181,28 @@ pub struct ClusterName {
     pub name: String,
 }
 
-/// One container of one workload in one cluster that uses the image, with all its pods of one digest.
+/// One container of one workload in one cluster that uses the image, with all its pods of one digest. Of a cluster
+/// that allows this namespace Counts only, one row for all workloads: without namespace, kind, name and container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
     /// The `ClusterAuthorization` of the cluster.
     pub cluster: ClusterName,
     /// Namespace of the workload in that cluster.
-    pub namespace: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Kind of the workload: the topmost owner of its pods, or Pod for a pod without one.
-    pub kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Name of the workload.
-    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Name of the container, or of the volume.
-    pub container: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// Container, `InitContainer`, `EphemeralContainer` or `ImageVolume`.
-    pub container_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_type: Option<String>,
     /// The image as the pod's specification names it.
     pub reference: String,
     /// The digest that runs, as the container runtime reports it; absent where nothing runs or it reports none.
@@ -243,7 +249,8 @@ pub struct EventLine {
     /// Address that the client may have made up: it came from a header nobody vouches for.
     #[serde(default, rename = "claimedClientIP", skip_serializing_if = "Option::is_none")]
     pub claimed_client_ip: Option<String>,
-    /// Who the address belongs to, where that is known: a node of an authorised cluster, or a trusted proxy.
+    /// Who the address belongs to, where that is known: a node of an authorised cluster, the
+    /// gateway of one (its egressCIDRs), or a trusted proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
     /// When it happened.

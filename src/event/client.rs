@@ -64,7 +64,15 @@ pub const PRIVATE_CIDRS: [&str; 9] = [
 pub enum NetworkError {
     #[error("{field}: {text:?} is not a range of addresses such as 203.0.113.0/24 or 2001:db8::/32")]
     NotACidr { field: &'static str, text: String },
+    #[error(
+        "{field}: {range} is too wide to name single clients: /{WIDEST_V4} is the widest for IPv4, /{WIDEST_V6} for IPv6"
+    )]
+    TooWide { field: &'static str, range: IpNet },
 }
+
+/// The widest ranges that may name known clients: nobody makes the whole internet known.
+const WIDEST_V4: u8 = 16;
+const WIDEST_V6: u8 = 32;
 
 impl NetworkError {
     /// For conditions and metrics.
@@ -72,6 +80,7 @@ impl NetworkError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotACidr { .. } => "InvalidCIDR",
+            Self::TooWide { .. } => "CIDRTooWide",
         }
     }
 }
@@ -141,6 +150,22 @@ impl Network {
                 }
             }
         }
+    }
+}
+
+/// Ranges that name clients, in CIDR notation: at most a /16 of IPv4, a /32 of IPv6.
+pub fn client_ranges<S: AsRef<str>>(field: &'static str, texts: &[S]) -> Result<Vec<IpNet>, NetworkError> {
+    let ranges = ranges(field, texts)?;
+    let too_wide = ranges.iter().find(|range| {
+        let widest = match range {
+            IpNet::V4(_) => WIDEST_V4,
+            IpNet::V6(_) => WIDEST_V6,
+        };
+        range.prefix_len() < widest
+    });
+    match too_wide {
+        Some(&range) => Err(NetworkError::TooWide { field, range }),
+        None => Ok(ranges),
     }
 }
 

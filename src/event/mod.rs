@@ -13,7 +13,9 @@ pub mod pointer;
 mod record;
 pub mod time;
 
-pub use client::{Client, ClientRole, ForwardedAddress, Network, NetworkError, NetworkType, PRIVATE_CIDRS};
+pub use client::{
+    Client, ClientRole, ForwardedAddress, Network, NetworkError, NetworkType, PRIVATE_CIDRS, client_ranges,
+};
 pub use logical::{Attribution, LogicalCategory, LogicalEvent};
 pub use record::{
     AddressSource, Category, DeleteTarget, RegistryEvent, SourceAddress, StoredEvent, TimeSource,

@@ -1,9 +1,10 @@
-//! Where events are kept. The traits belong to those who use them: `receive`
-//! appends, `controller` reads.
+//! Where events, and what clusters were last seen to run, are kept. The traits belong to
+//! those who use them: `receive` appends, `controller` reads.
 
 #[cfg(test)]
 pub(crate) mod conformance;
 mod sqlite;
+mod usage;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use crate::{
 };
 
 pub use sqlite::{Purged, SqliteStore};
+pub use usage::{LastKnown, RepositoryUses, UsageStore};
 
 /// The `ImageRegistry` whose events these are. A new object of the same name is
 /// another registry: its uid differs.

@@ -36,6 +36,10 @@ impl TouchSink for Touches {
             .extend(names.iter().map(ToString::to_string));
     }
 
+    fn listed(&self) {
+        self.0.lock().unwrap().push("listed".to_owned());
+    }
+
     fn everything(&self) {
         self.0.lock().unwrap().push("everything".to_owned());
     }

@@ -8,7 +8,7 @@ use crate::{
         Subject,
     },
     cluster::{ContainerType, Lifecycle, WorkloadUse},
-    crd::{ClusterName, ImageUsageReportStatus},
+    crd::{ClusterName, ImageUsageReportStatus, WorkloadDetail},
     event::{AddressSource, Attribution, ForwardedAddress, LogicalCategory, Network, SourceAddress},
     image::{Digest, Reference, RunningDigest, RunningForm},
     store::{Gap, SourceState, TagPointer, Tally, Window},
@@ -88,6 +88,8 @@ pub fn cluster(name: &str, uses: Vec<WorkloadUse>) -> ClusterEvidence {
         uses,
         same_content_elsewhere: 0,
         node_addresses: vec!["192.0.2.10".parse().unwrap()],
+        egress: Vec::new(),
+        workloads: WorkloadDetail::Names,
     }
 }
 

@@ -1,12 +1,13 @@
 use super::fixture::{answer, cluster, digest, events, evidence, known, now, question, tag, tally, used};
 use crate::{
+    analysis::ClusterEvidence,
     analysis::{Evidence, RegistryEvidence, fit, report},
     cluster::{
         ContainerType,
         Lifecycle::{Finished, Revision, Running, Scheduled, Template},
         WorkloadUse,
     },
-    crd::{EventCategory, ImageUsageReportStatus, NetworkType, Summary},
+    crd::{EventCategory, ImageUsageReportStatus, NetworkType, Summary, WorkloadDetail},
     event::{Attribution, LogicalCategory},
 };
 
@@ -38,7 +39,13 @@ fn a_row_without_pods_that_says_nothing_new_is_left_out() {
     let rows: Vec<(&str, &str, i64)> = status
         .deployments
         .iter()
-        .map(|row| (row.name.as_str(), row.state.as_str(), row.pods))
+        .map(|row| {
+            (
+                row.name.as_deref().unwrap_or_default(),
+                row.state.as_str(),
+                row.pods,
+            )
+        })
         .collect();
     assert_eq!(
         rows,
@@ -182,4 +189,62 @@ fn the_digest_of_a_tag_is_shown_where_it_is_known() {
     );
     assert_eq!(digest_of(&[("v1", 'a'), ("v1", '-')]), None);
     assert_eq!(digest_of(&[]), None);
+}
+
+#[test]
+fn a_cluster_that_allows_counts_shows_one_row_without_names() {
+    let sidecar = WorkloadUse {
+        container: "sidecar".into(),
+        ..used(V1, Some("a"), Running, 3)
+    };
+    let other = WorkloadUse {
+        name: "other".into(),
+        namespace: "hidden".into(),
+        ..used(V1, Some("a"), Running, 2)
+    };
+    let uses = vec![used(V1, Some("a"), Running, 3), sidecar, other];
+    let counted = ClusterEvidence {
+        workloads: WorkloadDetail::Counts,
+        ..cluster("counted", uses.clone())
+    };
+    let status = answer(
+        tag("v1"),
+        &evidence(vec![counted, cluster("named", uses)], known(&[("v1", 'a')])),
+    );
+    let rows: Vec<_> = status
+        .deployments
+        .iter()
+        .map(|row| (row.cluster.name.as_str(), row.name.as_deref(), row.pods))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("counted", None, 5),
+            ("named", Some("web"), 3),
+            ("named", Some("web"), 3),
+            ("named", Some("other"), 2)
+        ]
+    );
+    let hidden = serde_json::to_string(&status.deployments[0]).unwrap();
+    assert!(!hidden.contains("web") && !hidden.contains("hidden"), "{hidden}");
+    assert_eq!(status.summary.unwrap().pods, 10, "all are counted");
+}
+
+#[test]
+fn a_gateway_that_a_cluster_names_is_known_and_explains_its_pulls() {
+    let mut events = events(&[("v1", 'a')]);
+    events.tally = vec![tally(LogicalCategory::Pull, Some("203.0.113.7"), 2)];
+    let behind = |egress: &[&str]| ClusterEvidence {
+        egress: egress.iter().map(|range| range.parse().unwrap()).collect(),
+        ..cluster("one", Vec::new())
+    };
+    let mut evidence = evidence(vec![behind(&[])], RegistryEvidence::Events(Box::new(events)));
+    let stranger = answer(tag("v1"), &evidence);
+    assert_eq!(stranger.verdict.unwrap().value, "Unknown");
+    assert_eq!(stranger.summary.unwrap().unknown_addresses, Some(1));
+
+    evidence.clusters = vec![behind(&["2001:db8::/64", "203.0.113.0/24"])];
+    let explained = answer(tag("v1"), &evidence);
+    assert_eq!(explained.verdict.unwrap().value, "Unused");
+    assert_eq!(explained.summary.unwrap().unknown_addresses, Some(0));
 }

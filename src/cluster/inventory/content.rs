@@ -184,6 +184,13 @@ impl Contents {
         self.repositories.find(name)
     }
 
+    pub(super) fn repositories(&self) -> Vec<Arc<RepositoryName>> {
+        let repositories = self.repositories.iter();
+        repositories
+            .map(|(_, repository)| Arc::clone(&repository.name))
+            .collect()
+    }
+
     pub(super) fn repository(&self, id: Id<Repository>) -> &Repository {
         self.repositories.get(id)
     }

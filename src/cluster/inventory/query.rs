@@ -147,6 +147,12 @@ impl Inventory {
         }
     }
 
+    /// Every repository that something refers to.
+    #[must_use]
+    pub fn repositories(&self) -> Vec<Arc<RepositoryName>> {
+        self.contents.repositories()
+    }
+
     /// How many of [`Usage::images`] are no image reference: no runtime can pull them,
     /// and no repository is known to be in use through them.
     #[must_use]

@@ -142,7 +142,7 @@ impl Context {
     fn complete(&self) {
         self.inventory.write().finish(self.kind, &mut Touched::silent());
         self.reporter.complete();
-        self.sink.everything();
+        self.sink.listed();
     }
 }
 

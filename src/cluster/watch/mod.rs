@@ -27,7 +27,9 @@ pub use state::{ClusterState, KindState, Phase};
 pub trait TouchSink: Send + Sync + fmt::Debug {
     /// Something that refers to these repositories changed; each is named once.
     fn repositories(&self, names: &[Arc<RepositoryName>]);
-    /// Anything may have changed: a list was completed, or a node came or went.
+    /// A list was completed: any use may have changed.
+    fn listed(&self);
+    /// What is no matter of single repositories changed: a node came or went.
     fn everything(&self);
 }
 

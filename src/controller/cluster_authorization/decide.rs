@@ -4,12 +4,15 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    cluster::{KubeconfigError, Progress, SessionState, Usage},
+    cluster::{CLUSTER_CHANGED, KubeconfigError, Progress, SessionState, Usage, Validity},
     crd::{
-        ClusterAuthorizationStatus, Condition, ConditionStatus, Conditions, ConnectedCluster, Permission,
-        UsageCounts,
-        condition_type::{AUTHORIZED, REACHABLE, READY, RECONCILING, STALLED, SYNCED},
+        CONFIRM_CLUSTER, ClusterAuthorizationStatus, Condition, ConditionStatus, Conditions,
+        ConnectedCluster, Permission, UsageCounts,
+        condition_type::{
+            AUTHORIZED, CREDENTIALS_EXPIRING, EXCESS_RIGHTS, REACHABLE, READY, RECONCILING, STALLED, SYNCED,
+        },
     },
+    event::NetworkError,
 };
 
 use super::super::{grants, secrets::SecretProblem};
@@ -29,6 +32,8 @@ pub enum Problem {
     #[error("set exactly one of inCluster and kubeconfigSecretRef")]
     ClusterNotChosen,
     #[error(transparent)]
+    Egress(#[from] NetworkError),
+    #[error(transparent)]
     Secret(#[from] SecretProblem),
     #[error(transparent)]
     Kubeconfig(KubeconfigError),
@@ -41,17 +46,10 @@ impl Problem {
             Self::GrantNotPermitted => grants::GRANT_NOT_PERMITTED,
             Self::InClusterNotPermitted => "InClusterNotPermitted",
             Self::ClusterNotChosen => "ClusterNotChosen",
+            Self::Egress(error) => error.reason(),
             Self::Secret(problem) => problem.reason(),
             Self::Kubeconfig(error) => error.reason(),
         }
-    }
-
-    /// Whether the object itself is not permitted, so that no report may count on it.
-    pub fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::GrantNotPermitted | Self::InClusterNotPermitted | Self::ClusterNotChosen
-        )
     }
 
     /// Whether it may go away by itself.
@@ -65,7 +63,12 @@ impl Problem {
 pub enum View {
     Suspended,
     Problem(Problem),
-    Connected { state: SessionState, usage: Usage },
+    Connected {
+        state: SessionState,
+        usage: Usage,
+        /// Of the credentials, where they say.
+        validity: Option<Validity>,
+    },
 }
 
 pub fn status_of(
@@ -78,6 +81,8 @@ pub fn status_of(
     let status = |conditions: Vec<Condition>| ClusterAuthorizationStatus {
         observed_generation: generation.unwrap_or_default(),
         conditions,
+        // Which cluster was authorised is known whatever answers now.
+        cluster: previous.cluster.clone(),
         ..ClusterAuthorizationStatus::default()
     };
     match view {
@@ -114,14 +119,21 @@ pub fn status_of(
                 );
             status(conditions.build())
         }
-        View::Connected { state, usage } => {
-            let next = status(session_conditions(conditions, state));
+        View::Connected {
+            state,
+            usage,
+            validity,
+        } => {
+            let conditions = warnings(conditions, state, validity.as_ref(), now);
+            let cluster = state.cluster.as_ref().map(|cluster| ConnectedCluster {
+                uid: cluster.uid.clone(),
+                version: cluster.version.clone(),
+            });
+            let cluster = cluster.or_else(|| previous.cluster.clone());
+            let next = status(session_conditions(conditions, state, cluster.as_ref()));
             ClusterAuthorizationStatus {
-                cluster: state.cluster.as_ref().map(|cluster| ConnectedCluster {
-                    uid: cluster.uid.clone(),
-                    version: cluster.version.clone(),
-                }),
-                permissions: state.permissions.iter().map(permission).collect(),
+                cluster,
+                permissions: state.rights.permissions.iter().map(permission).collect(),
                 usage: state.is_synced().then(|| counts(usage)),
                 ..next
             }
@@ -129,8 +141,53 @@ pub fn status_of(
     }
 }
 
-fn session_conditions(conditions: Conditions<'_>, state: &SessionState) -> Vec<Condition> {
+/// What works, and should be changed nevertheless.
+fn warnings<'a>(
+    conditions: Conditions<'a>,
+    state: &SessionState,
+    validity: Option<&Validity>,
+    now: Timestamp,
+) -> Conditions<'a> {
+    let conditions = match validity {
+        Some(validity) if validity.is_near_end(now) => {
+            let until = validity.until;
+            let (reason, message) = if until <= now {
+                (
+                    "Expired",
+                    format!("the credentials ended at {until}: put new ones into the Secret"),
+                )
+            } else {
+                (
+                    "EndsSoon",
+                    format!("the credentials end at {until}: put new ones into the Secret before"),
+                )
+            };
+            conditions.set(CREDENTIALS_EXPIRING, true, reason, message)
+        }
+        _ => conditions,
+    };
+    if state.rights.excess.is_empty() {
+        return conditions;
+    }
+    let message = format!(
+        "the credentials may do more than read, for example {}: use ones with the ClusterRole in \
+         examples/remote-cluster.yaml alone",
+        state.rights.excess.join(", ")
+    );
+    conditions.set(EXCESS_RIGHTS, true, "MoreThanRead", message)
+}
+
+fn session_conditions(
+    conditions: Conditions<'_>,
+    state: &SessionState,
+    authorised: Option<&ConnectedCluster>,
+) -> Vec<Condition> {
+    let unreachable = |reason: &str| match &state.stranger {
+        Some(stranger) => other_cluster(stranger.uid.as_deref(), authorised),
+        None => unreachable(reason),
+    };
     let missing: Vec<&str> = state
+        .rights
         .permissions
         .iter()
         .filter(|permission| !permission.allowed && !permission.optional)
@@ -155,7 +212,7 @@ fn session_conditions(conditions: Conditions<'_>, state: &SessionState) -> Vec<C
             .set(READY, true, "Synced", "the cluster is read and followed")
             .set(REACHABLE, true, "Connected", "the API server answers"),
     };
-    let conditions = if state.permissions.is_empty() {
+    let conditions = if state.rights.permissions.is_empty() {
         conditions.set(
             AUTHORIZED,
             ConditionStatus::Unknown,
@@ -198,10 +255,31 @@ fn session_conditions(conditions: Conditions<'_>, state: &SessionState) -> Vec<C
     };
     if state.is_synced() {
         conditions.build()
+    } else if state.stranger.is_some() {
+        let message = unreachable(CLUSTER_CHANGED);
+        conditions.set(STALLED, true, CLUSTER_CHANGED, message).build()
     } else {
         conditions
             .set(RECONCILING, true, "Retrying", "the operator goes on trying")
             .build()
+    }
+}
+
+/// What to say, and do, about a cluster that is not the one that was authorised.
+fn other_cluster(uid: Option<&str>, authorised: Option<&ConnectedCluster>) -> String {
+    let expected = authorised
+        .and_then(|cluster| cluster.uid.as_deref())
+        .unwrap_or("unknown");
+    match uid {
+        Some(uid) => format!(
+            "the credentials now reach another cluster (uid {uid}) than the authorised one (uid {expected}), so it \
+             is not read: correct the Secret, or, if the other cluster is meant, set the annotation \
+             {CONFIRM_CLUSTER}={uid}"
+        ),
+        None => format!(
+            "the cluster that answers may not be the authorised one (uid {expected}), so it is not read: allow its \
+             credentials to get the namespace kube-system, whose uid says which cluster it is"
+        ),
     }
 }
 

@@ -8,14 +8,16 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
 use sha2::{Digest as _, Sha256};
 use tracing::info;
 
 use crate::{
-    cluster::{Access, Guard, Kubeconfig, Session, SessionEvents, SessionOptions},
-    crd::{ClusterAuthorization, ClusterAuthorizationStatus, condition_type},
+    cluster::{Access, Guard, Kubeconfig, Session, SessionEvents, SessionOptions, SessionState, Validity},
+    crd::{CONFIRM_CLUSTER, ClusterAuthorization, ClusterAuthorizationStatus, condition_type},
+    event::client_ranges,
     image::RepositoryName,
 };
 
@@ -25,6 +27,7 @@ use super::{
     clusters::{AuthorizedCluster, Link},
     grants,
     kinds::{self, Reconcile},
+    last_known::Unsaved,
     scope::NameFilter,
     secrets::{SecretProblem, Secrets},
     status::{CalmWriter, NUMBERS_EVERY, WriteError},
@@ -77,20 +80,29 @@ impl Authorizations {
     ) -> Result<Action, WriteError> {
         let key = ObjectKey::of(authorization);
         let previous = authorization.status.clone().unwrap_or_default();
-        let view = match self.link(&key, authorization, &previous).await {
-            Ok(link) => self.connect(&key, authorization, link),
+        let view = match self.permitted(&key, authorization) {
             Err(problem) => {
-                if problem.is_refusal() {
-                    self.disconnect(&key);
-                } else {
+                self.disconnect(&key);
+                View::Problem(problem)
+            }
+            Ok(egress) => match self.link(&key, authorization, &previous).await {
+                Ok((link, validity)) => match self.connect(&key, authorization, egress, link) {
+                    Link::Session(session) => View::Connected {
+                        state: session.state(),
+                        usage: session.inventory().read().usage(),
+                        validity,
+                    },
+                    Link::Suspended { .. } | Link::Broken { .. } => View::Suspended,
+                },
+                Err(problem) => {
                     let link = Link::Broken {
                         reason: problem.reason(),
                         since: Timestamp::now(),
                     };
-                    self.connect(&key, authorization, link);
+                    self.connect(&key, authorization, egress, link);
+                    View::Problem(problem)
                 }
-                View::Problem(problem)
-            }
+            },
         };
         self.count_clusters();
         let status = status_of(
@@ -109,81 +121,115 @@ impl Authorizations {
         Ok(Action::requeue(NUMBERS_EVERY))
     }
 
+    /// Whether the object may be served at all; else no report counts on it. Its egress ranges.
+    fn permitted(
+        &self,
+        key: &ObjectKey,
+        authorization: &ClusterAuthorization,
+    ) -> Result<Vec<IpNet>, Problem> {
+        let (spec, settings) = (&authorization.spec, &self.world.settings);
+        if grants::reaches_beyond(&spec.allowed_reports) && !settings.is_granting(&key.namespace) {
+            return Err(Problem::GrantNotPermitted);
+        }
+        match (&spec.cluster.in_cluster, &spec.cluster.kubeconfig_secret_ref) {
+            (Some(_), None) if key.namespace != settings.namespace => {
+                return Err(Problem::InClusterNotPermitted);
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+            _ => return Err(Problem::ClusterNotChosen),
+        }
+        Ok(client_ranges("egressCIDRs", &spec.egress_cidrs)?)
+    }
+
     /// How the cluster is to be read: a running session if its credentials are still the same.
     async fn link(
         &self,
         key: &ObjectKey,
         authorization: &ClusterAuthorization,
         previous: &ClusterAuthorizationStatus,
-    ) -> Result<Link, Problem> {
+    ) -> Result<(Link, Option<Validity>), Problem> {
         let spec = &authorization.spec;
-        let settings = &self.world.settings;
-        if grants::reaches_beyond(&spec.allowed_reports) && !settings.is_granting(&key.namespace) {
-            return Err(Problem::GrantNotPermitted);
-        }
         if spec.suspend {
             self.secrets.release(key);
             let suspended = previous.conditions.iter().find(|condition| {
                 condition.r#type == condition_type::SYNCED && condition.reason == decide::SUSPENDED
             });
             let since = suspended.map_or_else(Timestamp::now, |condition| condition.last_transition_time);
-            return Ok(Link::Suspended { since });
+            return Ok((Link::Suspended { since }, None));
         }
-        let (access, fingerprint) = match (&spec.cluster.in_cluster, &spec.cluster.kubeconfig_secret_ref) {
-            (Some(_), None) if key.namespace != settings.namespace => {
-                return Err(Problem::InClusterNotPermitted);
-            }
-            (Some(_), None) => {
-                self.secrets.release(key);
-                (Access::OwnCluster(self.world.client.clone()), [0; 32])
-            }
-            (None, Some(reference)) => {
-                let data = self.secrets.follow(key, &reference.name).await?;
-                let (kubeconfig, fingerprint) =
-                    match (data.get(&reference.key), data.get("server"), data.get("config")) {
-                        (Some(bytes), _, _) => (Kubeconfig::from_kubeconfig(bytes), fingerprint(&[bytes])),
-                        // Argo CD writes no kubeconfig but its parts.
-                        (None, Some(server), Some(config)) => (
-                            Kubeconfig::from_argocd(server, config),
-                            fingerprint(&[server, config]),
-                        ),
-                        _ => {
-                            let missing =
-                                SecretProblem::KeyMissing(reference.name.clone(), reference.key.clone());
-                            return Err(Problem::Secret(missing));
-                        }
-                    };
-                (
-                    Access::Kubeconfig(Box::new(kubeconfig.map_err(Problem::Kubeconfig)?)),
-                    fingerprint,
-                )
-            }
-            _ => return Err(Problem::ClusterNotChosen),
-        };
+        let (access, validity, fingerprint) =
+            match (&spec.cluster.in_cluster, &spec.cluster.kubeconfig_secret_ref) {
+                (Some(_), None) => {
+                    self.secrets.release(key);
+                    (Access::OwnCluster(self.world.client.clone()), None, [0; 32])
+                }
+                (None, Some(reference)) => {
+                    let data = self.secrets.follow(key, &reference.name).await?;
+                    let (kubeconfig, fingerprint) =
+                        match (data.get(&reference.key), data.get("server"), data.get("config")) {
+                            (Some(bytes), _, _) => {
+                                (Kubeconfig::from_kubeconfig(bytes), fingerprint(&[bytes]))
+                            }
+                            // Argo CD writes no kubeconfig but its parts.
+                            (None, Some(server), Some(config)) => (
+                                Kubeconfig::from_argocd(server, config),
+                                fingerprint(&[server, config]),
+                            ),
+                            _ => {
+                                let missing =
+                                    SecretProblem::KeyMissing(reference.name.clone(), reference.key.clone());
+                                return Err(Problem::Secret(missing));
+                            }
+                        };
+                    let kubeconfig = kubeconfig.map_err(Problem::Kubeconfig)?;
+                    let validity = kubeconfig.validity();
+                    (Access::Kubeconfig(Box::new(kubeconfig)), validity, fingerprint)
+                }
+                _ => return Err(Problem::ClusterNotChosen),
+            };
+        let confirmed = authorization.annotations().get(CONFIRM_CLUSTER);
         let mut fingerprints = self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_renewed = fingerprints.insert(key.clone(), fingerprint) != Some(fingerprint);
         let known = self.world.clusters.get(key);
         if let Some(Link::Session(session)) = known.as_ref().map(|cluster| &cluster.link)
-            && fingerprints.get(key) == Some(&fingerprint)
+            && !is_confirmed(&session.state(), confirmed)
         {
-            return Ok(Link::Session(session.clone()));
+            if is_renewed {
+                info!(cluster = %key, "moving to new credentials");
+                session.renew(access);
+            }
+            return Ok((Link::Session(session.clone()), validity));
         }
-        fingerprints.insert(key.clone(), fingerprint);
+        if let Some(other) = known.filter(|known| matches!(known.link, Link::Session(_))) {
+            // What was seen in the cluster before says nothing about the confirmed one.
+            self.world.unsaved.forget(&other.key, &other.uid);
+        }
         info!(cluster = %key, "connecting");
-        Ok(Link::Session(Arc::new(Session::start(SessionOptions {
+        let connected = previous.cluster.as_ref().and_then(|cluster| cluster.uid.clone());
+        let session = Session::start(SessionOptions {
             access,
+            expected: connected.into_iter().chain(confirmed.cloned()).collect(),
             guard: Guard::new(self.world.settings.address_rules()),
             events: Arc::new(ClusterEvents {
                 key: key.clone(),
                 clusters: self.world.touched_clusters.clone(),
                 interests: self.world.interests.clone(),
+                unsaved: self.world.unsaved.clone(),
             }),
             tasks: self.world.tasks.clone(),
             cancel: self.world.cancel.child_token(),
-        }))))
+        });
+        Ok((Link::Session(Arc::new(session)), validity))
     }
 
-    /// Lets reports see the cluster as it is authorised now.
-    fn connect(&self, key: &ObjectKey, authorization: &ClusterAuthorization, link: Link) -> View {
+    /// Lets reports see the cluster as it is authorised now; how it is read.
+    fn connect(
+        &self,
+        key: &ObjectKey,
+        authorization: &ClusterAuthorization,
+        egress: Vec<IpNet>,
+        link: Link,
+    ) -> Link {
         let known = self.world.clusters.get(key);
         let link = match (link, known.as_ref().map(|cluster| &cluster.link)) {
             // The same state as before keeps its time.
@@ -206,21 +252,15 @@ impl Authorizations {
             allowed: authorization.spec.allowed_reports.clone(),
             is_granting: self.world.settings.is_granting(&key.namespace),
             scope: NameFilter::new(&authorization.spec.scope.namespaces),
+            egress,
             link,
         };
-        let view = match &next.link {
-            // Who found the link broken says why.
-            Link::Suspended { .. } | Link::Broken { .. } => View::Suspended,
-            Link::Session(session) => View::Connected {
-                state: session.state(),
-                usage: session.inventory().read().usage(),
-            },
-        };
+        let link = next.link.clone();
         if !known.is_some_and(|known| known.is_same(&next)) {
             self.world.clusters.insert(next);
             self.world.interests.touch_all();
         }
-        view
+        link
     }
 
     fn disconnect(&self, key: &ObjectKey) {
@@ -228,7 +268,8 @@ impl Authorizations {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key);
-        if self.world.clusters.remove(key).is_some() {
+        if let Some(removed) = self.world.clusters.remove(key) {
+            self.world.unsaved.forget(key, &removed.uid);
             self.world.interests.touch_all();
         }
         self.count_clusters();
@@ -247,6 +288,12 @@ impl Authorizations {
     }
 }
 
+/// Whether the cluster that answers instead of the expected one is the one that was confirmed.
+fn is_confirmed(state: &SessionState, confirmed: Option<&String>) -> bool {
+    let stranger = state.stranger.as_ref().and_then(|cluster| cluster.uid.as_ref());
+    stranger.is_some() && stranger == confirmed
+}
+
 fn fingerprint(parts: &[&[u8]]) -> Fingerprint {
     let mut hash = Sha256::new();
     for part in parts {
@@ -262,6 +309,7 @@ struct ClusterEvents {
     key: ObjectKey,
     clusters: Arc<Touched>,
     interests: Arc<Interests>,
+    unsaved: Arc<Unsaved>,
 }
 
 impl SessionEvents for ClusterEvents {
@@ -270,7 +318,13 @@ impl SessionEvents for ClusterEvents {
         self.interests.touch_all();
     }
 
+    fn uses_changed(&self) {
+        self.unsaved.everything(&self.key);
+        self.state_changed();
+    }
+
     fn repositories_changed(&self, repositories: &[Arc<RepositoryName>]) {
+        self.unsaved.repositories(&self.key, repositories);
         self.interests
             .touch_repositories(repositories.iter().map(AsRef::as_ref));
     }

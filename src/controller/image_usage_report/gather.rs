@@ -14,7 +14,8 @@ use crate::{
 
 use super::{
     super::{
-        clusters::{self, InventoryQuestion},
+        clusters::{self, InventoryQuestion, Seen},
+        last_known,
         registries::{Lookup, Registry},
         touch::ObjectKey,
         world::World,
@@ -73,7 +74,16 @@ pub async fn gather(
         repositories: &repositories,
         digests: &digests,
     };
-    let clusters = match clusters::evidence(&selection.clusters, &inventory_question) {
+    let seen: Vec<Seen> = selection.clusters.iter().map(Seen::now).collect();
+    let unread = seen
+        .iter()
+        .filter(|one| one.is_unread())
+        .map(|one| one.cluster.as_ref());
+    let recalled = match last_known::recall(world, unread, &repositories).await {
+        Ok(recalled) => recalled,
+        Err(error) => return store_failed(error),
+    };
+    let clusters = match clusters::evidence(&seen, &inventory_question, &recalled) {
         Ok(clusters) => clusters,
         Err(cluster) => return Gathered::Waiting(cluster),
     };
@@ -93,7 +103,7 @@ pub async fn gather(
     let serving: BTreeSet<&str> = selection
         .clusters
         .iter()
-        .map(|cluster| cluster.uid.as_str())
+        .map(|serving| serving.cluster.uid.as_str())
         .collect();
     // A cluster that lost its label is withdrawn; one that the report itself left out is not.
     let asked_anew = previous.observed_generation != report.metadata.generation.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What every store has to do, as tests of the two traits: one function for each
+//! What every store has to do, as tests of the traits: one function for each
 //! behaviour, run on each backend by [`conformance!`].
 
 // The histories are short texts.
@@ -12,16 +12,17 @@ pub(crate) mod pointers;
 pub(crate) mod reading;
 pub(crate) mod retention;
 pub(crate) mod sources;
+pub(crate) mod usage;
 
 pub(crate) use fixture::*;
 
 use jiff::Timestamp;
 
-use super::{EventLog, EventReader, RegistryKey};
+use super::{EventLog, EventReader, RegistryKey, UsageStore};
 
 /// One store under test: a place that outlives its openings.
 pub(crate) trait Backend: Sized {
-    type Store: EventLog + EventReader;
+    type Store: EventLog + EventReader + UsageStore;
 
     /// A place with nothing in it.
     async fn fresh() -> Self;
@@ -93,6 +94,10 @@ macro_rules! conformance {
                 an_event_received_late_is_kept_from_its_receipt,
                 a_purge_leaves_other_registries_alone,
                 a_purged_pull_keeps_its_tag_where_its_neighbours_stay,
+            },
+            usage::{
+                what_a_cluster_was_last_seen_to_run_is_read_back,
+                uses_are_replaced_by_repository_and_forgotten_by_cluster,
             },
         );
     };

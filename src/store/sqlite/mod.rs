@@ -17,6 +17,7 @@ mod spans;
 #[cfg(test)]
 mod tests;
 mod touched;
+mod usage;
 mod values;
 mod writer;
 
@@ -41,13 +42,15 @@ use self::{
     append::Batch,
     purge::PurgeStep,
     readers::Readers,
+    usage::UsageChange,
     values::nanoseconds,
     writer::{Command, Waiting, Writer},
 };
 use super::{
-    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, PageKey, RegistryKey,
-    SourceState, StoreError, TagFacts, TagPointer, Tally,
+    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, LastKnown, PageKey, RegistryKey,
+    RepositoryUses, SourceState, StoreError, TagFacts, TagPointer, Tally, UsageStore,
 };
+use crate::image::RepositoryName;
 
 /// How much may wait for the writer, in units of [`UNIT`] bytes: 16 MiB.
 const ROOM: u32 = 32 * 1024;
@@ -154,6 +157,14 @@ impl SqliteStore {
         let (reply, answer) = oneshot::channel();
         self.commands
             .send(Command::Link { reply })
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn change_usage(&self, change: UsageChange) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Usage { change, reply })
             .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -268,5 +279,46 @@ impl EventReader for SqliteStore {
             self.readers
                 .read(move |connection| facts::sources(connection, &registry)),
         )
+    }
+}
+
+impl UsageStore for SqliteStore {
+    fn save_uses(
+        &self,
+        cluster: String,
+        as_of: Timestamp,
+        changed: Vec<RepositoryUses>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.change_usage(UsageChange::Save {
+            cluster,
+            as_of,
+            changed,
+        }))
+    }
+
+    fn forget_uses(&self, cluster: String) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.change_usage(UsageChange::Forget { cluster }))
+    }
+
+    fn last_known(
+        &self,
+        cluster: String,
+        repositories: Vec<RepositoryName>,
+    ) -> BoxFuture<'_, Result<Option<LastKnown>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| usage::last_known(connection, &cluster, &repositories)),
+        )
+    }
+
+    fn used_repositories(&self, cluster: String) -> BoxFuture<'_, Result<Vec<RepositoryName>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| usage::used_repositories(connection, &cluster)),
+        )
+    }
+
+    fn usage_clusters(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        Box::pin(self.readers.read(usage::clusters))
     }
 }

@@ -18,6 +18,7 @@ use super::{
     quarantine::Quarantine,
     relink,
     touched::{Touched, TouchedRepository},
+    usage::{self, UsageChange},
 };
 use crate::store::{Appended, RegistryKey, StoreError};
 
@@ -45,6 +46,11 @@ pub(super) enum Command {
     Purge {
         step: PurgeStep,
         reply: Reply<(PurgeStep, bool)>,
+    },
+    /// Changes what is kept of clusters.
+    Usage {
+        change: UsageChange,
+        reply: Reply<()>,
     },
     /// Links all that waits.
     Link {
@@ -148,6 +154,17 @@ impl Writer {
                     // Nobody waits any more: the purge goes on when it is asked for again.
                     let _ = reply.send(done.map_err(|error| StoreError::Write(error.to_string())));
                     return Ok(true);
+                }
+                Command::Usage { change, reply } => {
+                    self.write(std::mem::take(&mut waiting))?;
+                    let done = usage::apply(&mut self.connection, &change);
+                    let fatal = done.as_ref().is_err_and(is_fatal);
+                    let told = done
+                        .as_ref()
+                        .map(drop)
+                        .map_err(|error| StoreError::Write(error.to_string()));
+                    let _ = reply.send(told);
+                    return if fatal { done.map(|()| false) } else { Ok(true) };
                 }
                 Command::Link { reply } => {
                     self.write(waiting)?;

@@ -25,6 +25,10 @@ impl TouchSink for Touches {
             .extend(names.iter().map(ToString::to_string));
     }
 
+    fn listed(&self) {
+        self.0.lock().unwrap().push("listed".into());
+    }
+
     fn everything(&self) {
         self.0.lock().unwrap().push("everything".into());
     }
@@ -104,7 +108,7 @@ async fn a_list_is_silent_until_its_end_and_changes_name_what_they_touch() {
     let watch = Running::start([Answer::Open(lines)]);
     watch.after(1).await;
     assert_eq!(watch.pods(), 3);
-    assert_eq!(watch.touches(), ["everything", APP]);
+    assert_eq!(watch.touches(), ["listed", APP]);
     assert_eq!(watch.state().phase, Phase::Synced);
     assert!(watch.state().complete.is_some());
     watch.end().await;
@@ -136,7 +140,7 @@ async fn an_expired_version_lists_again_and_drops_what_has_gone() {
         [LIST.to_owned(), changes(7), LIST.to_owned()]
     );
     assert_eq!(watch.pods(), 1);
-    assert_eq!(watch.touches(), ["everything", "everything"]);
+    assert_eq!(watch.touches(), ["listed", "listed"]);
     watch.end().await;
 }
 
@@ -154,7 +158,7 @@ async fn a_list_that_breaks_off_drops_nothing_and_ends_no_kind() {
     watch.after(5).await;
     assert_eq!(watch.pods(), 2);
     assert_eq!(watch.state().phase, Phase::Syncing);
-    assert_eq!(watch.touches(), ["everything"]);
+    assert_eq!(watch.touches(), ["listed"]);
     watch.end().await;
 }
 
@@ -175,7 +179,7 @@ async fn a_server_that_refuses_to_stream_a_list_is_read_in_pages() {
         let expected = [&[LIST.to_owned()], &pages[..], &[changes(7)]].concat();
         assert_eq!(watch.server.asked(), expected);
         assert_eq!(watch.pods(), 2);
-        assert_eq!(watch.touches(), ["everything", APP]);
+        assert_eq!(watch.touches(), ["listed", APP]);
         assert_eq!(watch.state().phase, Phase::Synced);
         watch.end().await;
     }

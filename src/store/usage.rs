@@ -1,0 +1,176 @@
+//! What authorised clusters were last seen to run.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use crate::{
+    cluster::{ContainerType, Lifecycle, WorkloadUse},
+    image::{RepositoryName, RunningDigest, RunningForm},
+};
+
+/// The uses of some repositories in one cluster, as they were when it was last read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastKnown {
+    pub as_of: Timestamp,
+    pub uses: Vec<WorkloadUse>,
+}
+
+/// Uses of one repository in one cluster; none where it is used no more.
+pub type RepositoryUses = (RepositoryName, Vec<WorkloadUse>);
+
+/// Keeps what clusters were last seen to run. `cluster` is the uid of a `ClusterAuthorization`.
+pub trait UsageStore: Send + Sync + 'static {
+    /// Replaces what is kept of these repositories; all that is kept of the cluster is current as of then.
+    fn save_uses(
+        &self,
+        cluster: String,
+        as_of: Timestamp,
+        changed: Vec<RepositoryUses>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Forgets a cluster.
+    fn forget_uses(&self, cluster: String) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// What is kept of these repositories; `None` where nothing was ever saved of the cluster.
+    fn last_known(
+        &self,
+        cluster: String,
+        repositories: Vec<RepositoryName>,
+    ) -> BoxFuture<'_, Result<Option<LastKnown>, StoreError>>;
+    /// Repositories of which something is kept.
+    fn used_repositories(&self, cluster: String) -> BoxFuture<'_, Result<Vec<RepositoryName>, StoreError>>;
+    /// Clusters of which something was saved.
+    fn usage_clusters(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+}
+
+/// A use as it is written: short names, since there are many.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    #[serde(rename = "ns")]
+    namespace: String,
+    #[serde(rename = "k")]
+    kind: String,
+    #[serde(rename = "n")]
+    name: String,
+    #[serde(rename = "c")]
+    container: String,
+    #[serde(rename = "t", with = "ContainerTypeRow")]
+    container_type: ContainerType,
+    #[serde(rename = "r")]
+    reference: String,
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// The digest is [`RunningForm::Bare`].
+    #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
+    bare: bool,
+    #[serde(rename = "l", with = "LifecycleRow")]
+    lifecycle: Lifecycle,
+    #[serde(rename = "p")]
+    pods: i64,
+    #[serde(rename = "rp")]
+    ready_pods: i64,
+    #[serde(rename = "s")]
+    since: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ContainerType")]
+enum ContainerTypeRow {
+    Container,
+    Init,
+    Ephemeral,
+    ImageVolume,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Lifecycle")]
+enum LifecycleRow {
+    Running,
+    Template,
+    Scheduled,
+    Revision,
+    Finished,
+}
+
+/// The uses as JSON text.
+pub(super) fn encode(uses: &[WorkloadUse]) -> serde_json::Result<String> {
+    serde_json::to_string(&uses.iter().map(row).collect::<Vec<_>>())
+}
+
+/// The uses in JSON text. One that this version cannot read is left out.
+pub(super) fn decode(text: &str) -> serde_json::Result<Vec<WorkloadUse>> {
+    let rows: Vec<Row> = serde_json::from_str(text)?;
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+fn row(used: &WorkloadUse) -> Row {
+    let WorkloadUse {
+        namespace,
+        kind,
+        name,
+        container,
+        container_type,
+        reference,
+        image: _,
+        running,
+        lifecycle,
+        pods,
+        ready_pods,
+        since,
+    } = used;
+    Row {
+        namespace: namespace.to_string(),
+        kind: kind.to_string(),
+        name: name.to_string(),
+        container: container.to_string(),
+        container_type: *container_type,
+        reference: reference.to_string(),
+        digest: running.as_ref().map(|running| running.digest.to_string()),
+        bare: running
+            .as_ref()
+            .is_some_and(|running| running.form == RunningForm::Bare),
+        lifecycle: *lifecycle,
+        pods: *pods,
+        ready_pods: *ready_pods,
+        since: *since,
+    }
+}
+
+fn read(row: Row) -> Option<WorkloadUse> {
+    let Row {
+        namespace,
+        kind,
+        name,
+        container,
+        container_type,
+        reference,
+        digest,
+        bare,
+        lifecycle,
+        pods,
+        ready_pods,
+        since,
+    } = row;
+    let form = if bare {
+        RunningForm::Bare
+    } else {
+        RunningForm::Repository
+    };
+    let running = digest.and_then(|digest| digest.parse().ok());
+    Some(WorkloadUse {
+        namespace: namespace.into(),
+        kind: kind.into(),
+        name: name.into(),
+        container: container.into(),
+        container_type,
+        image: Arc::new(reference.parse().ok()?),
+        reference: reference.into(),
+        running: running.map(|digest| RunningDigest { digest, form }),
+        lifecycle,
+        pods,
+        ready_pods,
+        since,
+    })
+}
