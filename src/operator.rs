@@ -84,6 +84,7 @@ async fn operate(settings: Settings) -> Result<(), String> {
         budget: controller::WriteBudget::default(),
         tasks: tracker.clone(),
         cancel: cancel.clone(),
+        kinds: settings.kinds(),
         settings,
     });
     info!(version = env!("CARGO_PKG_VERSION"), webhook = %world.settings.webhook_address, "starting");

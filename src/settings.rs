@@ -3,12 +3,13 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use crate::cluster::Rules;
+use crate::cluster::{CustomKind, Kind, Rules};
 
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
@@ -42,6 +43,10 @@ pub struct Settings {
     /// tells every pod.
     #[arg(long, env = "KUBERNETES_SERVICE_HOST")]
     pub own_api_server: Option<IpAddr>,
+    /// Further kinds with a pod template in them to read in every cluster that has them, each as
+    /// KIND=RESOURCE.VERSION.GROUP:PATH, for example Rollout=rollouts.v1alpha1.argoproj.io:spec.template.
+    #[arg(long, env = "WORKLOAD_KINDS", value_delimiter = ',')]
+    pub workload_kinds: Vec<CustomKind>,
     /// Kubeconfig of the cluster whose custom resources are served; by default the cluster that the operator
     /// runs in.
     #[arg(long, env = "OPERATOR_KUBECONFIG")]
@@ -76,6 +81,14 @@ impl Settings {
                 .collect(),
             cluster_domain: CLUSTER_DOMAIN.to_owned(),
         }
+    }
+
+    /// The kinds to read in each cluster. Those of the configuration last as long as the process: called once.
+    #[must_use]
+    pub fn kinds(&self) -> Arc<[Kind]> {
+        let custom = self.workload_kinds.iter().cloned();
+        let custom = custom.map(|custom| Kind::Custom(Box::leak(Box::new(custom))));
+        Kind::ALL.into_iter().chain(custom).collect()
     }
 
     /// Whether objects of this namespace may serve reports of other namespaces.

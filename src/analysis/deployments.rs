@@ -209,8 +209,9 @@ fn named_row(matched: &Matched<'_>) -> Deployment {
 
 /// One row for all that differ in names alone. A workload that uses the image in several containers counts once.
 fn counted_rows(matched: &[&Matched<'_>]) -> Vec<Deployment> {
-    type Workload<'a> = (&'a str, &'a str, &'a str);
-    let mut rows: Vec<(Deployment, BTreeMap<Workload<'_>, (i64, i64)>)> = Vec::new();
+    /// Pods and ready pods by workload.
+    type Pods<'a> = BTreeMap<(&'a str, &'a str, &'a str), (i64, i64)>;
+    let mut rows: Vec<(Deployment, Pods<'_>)> = Vec::new();
     for one in matched {
         let row = row(one);
         let used = one.used;

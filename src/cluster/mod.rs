@@ -21,7 +21,7 @@ pub mod wire;
 
 pub use guard::{ClientError, Guard, Rules, guarded_client};
 pub use inventory::{Inventory, Lifecycle, SharedInventory, Touched, Usage, WorkloadUse};
-pub use kind::Kind;
+pub use kind::{CustomKind, InvalidCustomKind, Kind};
 pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError, Timeouts, Validity};
 pub use model::ContainerType;
 pub use probe::{ClusterIdentity, Permission, Rights};

@@ -73,9 +73,9 @@ pub async fn identity(client: &Client) -> Result<ClusterIdentity, &'static str> 
 }
 
 /// What it lets us do.
-pub async fn rights(client: &Client) -> Result<Rights, &'static str> {
+pub async fn rights(client: &Client, kinds: &[Kind]) -> Result<Rights, &'static str> {
     Ok(Rights {
-        permissions: permissions(client).await?,
+        permissions: permissions(client, kinds).await?,
         excess: excess(client).await?,
     })
 }
@@ -136,22 +136,26 @@ fn excess_of(rule: &ResourceRule) -> Vec<String> {
 }
 
 /// What it lets us read.
-async fn permissions(client: &Client) -> Result<Vec<Permission>, &'static str> {
-    let mut permissions: Vec<Permission> = stream::iter(Kind::ALL)
+async fn permissions(client: &Client, kinds: &[Kind]) -> Result<Vec<Permission>, &'static str> {
+    let mut permissions: Vec<Permission> = stream::iter(kinds.to_vec())
         .map(|kind| async move {
+            if !is_served(client, kind).await? {
+                return Ok(None);
+            }
             let mut allowed = true;
             for verb in VERBS {
                 allowed &= may(client, kind.group(), kind.resource(), verb, None).await?;
             }
-            Ok::<_, &'static str>(Permission {
+            Ok::<_, &'static str>(Some(Permission {
                 resource: full_name(kind),
                 verbs: VERBS.to_vec(),
                 allowed,
                 // Nodes tell whose an address is; deployments do without.
                 optional: kind == Kind::Node,
-            })
+            }))
         })
         .buffered(4)
+        .try_filter_map(|permission| async move { Ok(permission) })
         .try_collect()
         .await?;
     permissions.push(Permission {
@@ -161,6 +165,24 @@ async fn permissions(client: &Client) -> Result<Vec<Permission>, &'static str> {
         optional: true,
     });
     Ok(permissions)
+}
+
+/// Whether the cluster has the kind at all. An access review, and a refusal, do not say.
+pub async fn is_served(client: &Client, kind: Kind) -> Result<bool, &'static str> {
+    let Kind::Custom(custom) = kind else {
+        return Ok(true);
+    };
+    let version = format!("{}/{}", custom.group, custom.version);
+    match answer(client.list_api_group_resources(&version)).await {
+        Ok(served) => Ok(served
+            .resources
+            .iter()
+            .any(|resource| resource.name == custom.resource)),
+        Err("RequestRefused") => Ok(false),
+        // It may not be asked for: then what a review says counts.
+        Err("Forbidden") => Ok(true),
+        Err(reason) => Err(reason),
+    }
 }
 
 fn full_name(kind: Kind) -> String {

@@ -13,7 +13,7 @@ use tokio_util::{
 
 use crate::image::RepositoryName;
 
-use super::{ClusterIdentity, Guard, Kubeconfig, SharedInventory, probe::Rights};
+use super::{ClusterIdentity, Guard, Kind, Kubeconfig, SharedInventory, probe::Rights};
 
 pub use self::progress::Progress;
 use self::reader::Reader;
@@ -45,6 +45,8 @@ pub struct SessionOptions {
     /// Uids of the clusters that may answer; empty where any may, since none was ever connected. The first that
     /// answers is the only one from then on.
     pub expected: Vec<String>,
+    /// What to read.
+    pub kinds: Arc<[Kind]>,
     pub guard: Guard,
     pub events: Arc<dyn SessionEvents>,
     /// Owns the session's tasks.
@@ -91,6 +93,7 @@ impl Session {
         let SessionOptions {
             access,
             expected,
+            kinds,
             guard,
             events,
             tasks,
@@ -107,6 +110,7 @@ impl Session {
         let reader = Reader {
             inventory: inventory.clone(),
             expected,
+            kinds,
             guard,
             events,
             state: sender,

@@ -9,6 +9,7 @@ use kube::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    cluster::Kind,
     receive::Directory,
     settings::Settings,
     store::{EventReader, UsageStore},
@@ -27,6 +28,8 @@ use super::{
 /// What the controllers share.
 pub struct World {
     pub settings: Settings,
+    /// What is read in each cluster.
+    pub kinds: Arc<[Kind]>,
     pub client: Client,
     pub clusters: Clusters,
     pub registries: Arc<Registries>,

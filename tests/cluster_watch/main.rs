@@ -344,7 +344,14 @@ async fn a_kind_without_rights_is_a_gap_until_they_are_granted() -> Result<()> {
         watched
             .until(kind, Phase::Forbidden { reason: "Forbidden" })
             .await?;
-        assert_eq!(watched.states.borrow().kind(kind).complete, None);
+        assert_eq!(
+            watched
+                .states
+                .borrow()
+                .kind(kind)
+                .and_then(|state| state.complete),
+            None
+        );
     }
     // Without the ReplicaSet, the pods' own owner references are all there is to know.
     assert!(watched.lines(ENVOY)[0].starts_with("ReplicaSet/web-"));

@@ -84,7 +84,7 @@ impl Watched {
 
     pub(crate) async fn until(&self, kind: Kind, phase: Phase) -> Result<()> {
         let mut states = self.states.clone();
-        let is_there = |states: &ClusterState| states.kind(kind).phase == phase;
+        let is_there = |states: &ClusterState| states.kind(kind).is_some_and(|state| state.phase == phase);
         tokio::time::timeout(SOON, states.wait_for(is_there)).await??;
         Ok(())
     }

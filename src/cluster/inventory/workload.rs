@@ -87,11 +87,12 @@ impl Inventory {
 }
 
 /// A `ReplicaSet` under a Deployment repeats its current template or an older one, which
-/// the Deployment does not run by itself any more; so does a Job that has ended.
+/// the Deployment does not run by itself any more; so does a custom object that something
+/// controls, and a Job that has ended.
 pub(super) fn template_lifecycle(kind: Kind, is_controlled: bool, is_finished: bool) -> Lifecycle {
     match kind {
         Kind::CronJob => Lifecycle::Scheduled,
-        Kind::ReplicaSet if is_controlled => Lifecycle::Revision,
+        Kind::ReplicaSet | Kind::Custom(_) if is_controlled => Lifecycle::Revision,
         Kind::Job if is_finished => Lifecycle::Revision,
         _ => Lifecycle::Template,
     }

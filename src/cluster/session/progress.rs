@@ -68,7 +68,8 @@ pub(super) fn of(kinds: &ClusterState, reach: &Reach, before: &Progress, now: Ti
             // What a server does not serve it does not have.
             Phase::Forbidden { reason: "NotServed" } => is_gap = true,
             Phase::Forbidden { reason } | Phase::Disconnected { reason } => {
-                let this = (state.since, reason);
+                // What is known is as the server last said.
+                let this = (state.last_contact.unwrap_or(state.since), reason);
                 trouble = Some(trouble.map_or(this, |earliest| earliest.min(this)));
             }
         }
@@ -81,7 +82,13 @@ pub(super) fn of(kinds: &ClusterState, reach: &Reach, before: &Progress, now: Ti
     match (was_read, trouble) {
         (false, None) => Progress::Syncing,
         (false, Some((since, reason))) => Progress::Unreachable { since, reason },
-        (true, Some((since, reason))) => Progress::Stale { since, reason },
+        (true, Some((since, reason))) => Progress::Stale {
+            since: match before {
+                Progress::Stale { since, .. } => *since,
+                _ => since,
+            },
+            reason,
+        },
         (true, None) => {
             let since = match before {
                 Progress::Synced { since, .. } => *since,

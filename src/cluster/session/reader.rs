@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backoff::{backoff, random},
     cluster::{
-        ClusterIdentity, Guard, Limits, SharedInventory, Timeouts, TouchSink, guarded_client,
+        ClusterIdentity, Guard, Kind, Limits, SharedInventory, Timeouts, TouchSink, guarded_client,
         probe::{self, Rights},
         watch::{self as watches, ClusterState, Target},
     },
@@ -33,6 +33,7 @@ const PROBES_BETWEEN_REVIEWS: u32 = 30;
 pub(super) struct Reader {
     pub(super) inventory: SharedInventory,
     pub(super) expected: Vec<String>,
+    pub(super) kinds: Arc<[Kind]>,
     pub(super) guard: Guard,
     pub(super) events: Arc<dyn SessionEvents>,
     pub(super) state: watch::Sender<SessionState>,
@@ -68,7 +69,7 @@ impl Reader {
         let client = self
             .admitted(&mut accesses, |reason| self.unreachable(reason))
             .await;
-        let (states, kinds) = watch::channel(ClusterState::new(Timestamp::now()));
+        let (states, kinds) = watch::channel(ClusterState::of(&self.kinds, Timestamp::now()));
         let (newest, clients) = watch::channel(client);
         let target = Target {
             inventory: self.inventory.clone(),
@@ -131,7 +132,7 @@ impl Reader {
                 stranger: Some(cluster),
             });
         }
-        let rights = probe::rights(client).await?;
+        let rights = probe::rights(client, &self.kinds).await?;
         Ok((cluster, rights))
     }
 

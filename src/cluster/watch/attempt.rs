@@ -15,6 +15,7 @@ use crate::{
     cluster::{
         Kind, SharedInventory, Touched,
         model::Object,
+        probe,
         stream::{Arrived, Ask, EventStream, Limits, Page, StreamError},
         wire::{self, Event},
     },
@@ -45,6 +46,16 @@ impl Context {
     /// Does what the plan says is next. Loses nothing but the list it is reading if it
     /// is dropped while it waits.
     pub(super) async fn attempt(&self, client: &Client, plan: &mut Plan) -> Ended {
+        match self.read(client, plan).await {
+            // Rights are checked before it is looked whether there is such a kind.
+            Err(StreamError::Forbidden) if probe::is_served(client, self.kind).await == Ok(false) => {
+                Err(StreamError::NotServed)
+            }
+            ended => ended,
+        }
+    }
+
+    async fn read(&self, client: &Client, plan: &mut Plan) -> Ended {
         match plan.next() {
             Next::Pages => self.read_pages(client, plan).await,
             Next::Stream(ask) => {

@@ -46,7 +46,7 @@ pub struct Target {
 #[error("failed to keep watching: a task ended by itself")]
 pub struct WatchEnded;
 
-/// Watches one cluster until `cancel` is cancelled, then returns once all its tasks
+/// Watches the kinds of one cluster that `target.states` names until `cancel` is cancelled, then returns once all its tasks
 /// have ended. Nothing that the cluster does ends it.
 ///
 /// Takes the newest of `clients` for each connection; when there is a newer one,
@@ -60,7 +60,8 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> Result<(), WatchEnded> {
     let mut tasks = JoinSet::new();
-    for kind in Kind::ALL {
+    let kinds: Vec<Kind> = target.states.borrow().iter().map(|(kind, _)| kind).collect();
+    for kind in kinds {
         let Target {
             inventory,
             sink,

@@ -32,13 +32,19 @@ pub struct KindState {
 /// The state of every kind of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterState {
-    kinds: [KindState; Kind::ALL.len()],
+    kinds: Vec<(Kind, KindState)>,
 }
 
 impl ClusterState {
-    /// Nothing read yet.
+    /// Nothing read yet of the kinds that every cluster has.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
+        Self::of(&Kind::ALL, now)
+    }
+
+    /// Nothing read yet of these kinds.
+    #[must_use]
+    pub fn of(kinds: &[Kind], now: Timestamp) -> Self {
         let state = KindState {
             phase: Phase::Syncing,
             since: now,
@@ -46,37 +52,42 @@ impl ClusterState {
             last_contact: None,
         };
         Self {
-            kinds: [state; Kind::ALL.len()],
+            kinds: kinds.iter().map(|kind| (*kind, state)).collect(),
         }
     }
 
+    /// `None` where the kind is not read.
     #[must_use]
-    pub fn kind(&self, kind: Kind) -> &KindState {
-        &self.kinds[kind as usize]
+    pub fn kind(&self, kind: Kind) -> Option<&KindState> {
+        self.iter()
+            .find(|(known, _)| *known == kind)
+            .map(|(_, state)| state)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Kind, &KindState)> {
-        Kind::ALL.into_iter().map(|kind| (kind, self.kind(kind)))
+        self.kinds.iter().map(|(kind, state)| (*kind, state))
     }
 
     /// Whether every kind is [`Phase::Synced`].
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.kinds.iter().all(|kind| kind.phase == Phase::Synced)
+        self.iter().all(|(_, state)| state.phase == Phase::Synced)
     }
 
-    /// When the server last sent anything of any kind.
-    #[must_use]
-    pub fn last_contact(&self) -> Option<Timestamp> {
-        self.kinds.iter().filter_map(|kind| kind.last_contact).max()
+    /// Changes the state of a kind, if that is news.
+    fn change(&mut self, kind: Kind, change: impl FnOnce(&mut KindState) -> bool) -> bool {
+        let state = self.kinds.iter_mut().find(|(known, _)| *known == kind);
+        state.is_some_and(|(_, state)| change(state))
     }
+}
 
-    fn enter(&mut self, kind: Kind, phase: Phase, now: Timestamp) -> bool {
-        let state = &mut self.kinds[kind as usize];
-        let is_news = state.phase != phase;
+impl KindState {
+    /// Whether the phase is another.
+    fn enter(&mut self, phase: Phase, now: Timestamp) -> bool {
+        let is_news = self.phase != phase;
         if is_news {
-            state.phase = phase;
-            state.since = now;
+            self.phase = phase;
+            self.since = now;
         }
         is_news
     }
@@ -101,9 +112,12 @@ impl Reporter {
     /// A complete list has ended.
     pub(super) fn complete(&self) {
         let now = Timestamp::now();
-        self.states.send_modify(|states| {
-            states.enter(self.kind, Phase::Synced, now);
-            states.kinds[self.kind as usize].complete = Some(now);
+        self.states.send_if_modified(|states| {
+            states.change(self.kind, |state| {
+                state.enter(Phase::Synced, now);
+                state.complete = Some(now);
+                true
+            })
         });
     }
 
@@ -119,14 +133,17 @@ impl Reporter {
 
     pub(super) fn contact(&self) {
         self.states.send_if_modified(|states| {
-            states.kinds[self.kind as usize].last_contact = Some(Timestamp::now());
-            false
+            states.change(self.kind, |state| {
+                state.last_contact = Some(Timestamp::now());
+                false
+            })
         });
     }
 
     fn enter(&self, phase: Phase) {
-        self.states
-            .send_if_modified(|states| states.enter(self.kind, phase, Timestamp::now()));
+        self.states.send_if_modified(|states| {
+            states.change(self.kind, |state| state.enter(phase, Timestamp::now()))
+        });
     }
 }
 
@@ -135,20 +152,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_has_its_place() {
-        for (index, kind) in Kind::ALL.into_iter().enumerate() {
-            assert_eq!(kind as usize, index);
-        }
-    }
-
-    #[test]
     fn a_phase_keeps_the_time_it_began() {
         let [first, second] = [1, 2].map(|second| Timestamp::from_second(second).unwrap());
         let mut states = ClusterState::new(first);
-        assert!(!states.enter(Kind::Job, Phase::Syncing, second));
-        assert_eq!(states.kind(Kind::Job).since, first);
-        assert!(states.enter(Kind::Job, Phase::Synced, second));
-        assert_eq!(states.kind(Kind::Job).since, second);
+        let mut enter = |phase| states.change(Kind::Job, |state| state.enter(phase, second));
+        assert!(!enter(Phase::Syncing));
+        assert!(enter(Phase::Synced));
+        assert_eq!(states.kind(Kind::Job).unwrap().since, second);
+        assert_eq!(states.kind(Kind::Pod).unwrap().since, first);
         assert!(!states.is_synced());
     }
 
@@ -161,7 +172,14 @@ mod tests {
         };
         reporter.contact();
         assert!(!receiver.has_changed().unwrap());
-        assert!(receiver.borrow_and_update().last_contact().is_some());
+        assert!(
+            receiver
+                .borrow_and_update()
+                .kind(Kind::Pod)
+                .unwrap()
+                .last_contact
+                .is_some()
+        );
         reporter.trouble(StreamError::Forbidden);
         assert!(receiver.has_changed().unwrap());
     }

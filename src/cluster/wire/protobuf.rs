@@ -138,6 +138,8 @@ fn object(kind: Kind, bytes: &[u8]) -> Result<Object<'_>, Malformed> {
         | Kind::ReplicaSet
         | Kind::Job
         | Kind::CronJob => Object::Workload(workload(kind, bytes)?),
+        // API servers keep and send custom objects as JSON alone.
+        Kind::Custom(_) => return Err(Malformed),
     })
 }
 

@@ -209,6 +209,7 @@ impl Authorizations {
         let session = Session::start(SessionOptions {
             access,
             expected: connected.into_iter().chain(confirmed.cloned()).collect(),
+            kinds: self.world.kinds.clone(),
             guard: Guard::new(self.world.settings.address_rules()),
             events: Arc::new(ClusterEvents {
                 key: key.clone(),

@@ -43,7 +43,6 @@ const WORKLOADS: [(Kind, &str); 9] = [
 ];
 
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a few in a test")]
 enum Step {
     Apply(Object<'static>),
     /// An object may be unknown.

@@ -84,7 +84,7 @@ impl Running {
     }
 
     fn state(&self) -> KindState {
-        *self.states.borrow().kind(Kind::Pod)
+        *self.states.borrow().kind(Kind::Pod).unwrap()
     }
 
     fn touches(&self) -> Vec<String> {

@@ -1,13 +1,14 @@
 //! The same objects as JSON: the fallback where a server, or a proxy before it, does
 //! not speak protobuf. Absent and `null` are the same.
 
+mod custom;
 mod objects;
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
-use serde_json::from_slice;
+use serde_json::{from_slice, value::RawValue};
 
 use self::objects::{Node, Pod, Workload};
 use super::{Event, Failure, INITIAL_EVENTS_END, Malformed, PageEnd};
@@ -23,6 +24,9 @@ pub(super) fn event(kind: Kind, line: &[u8]) -> Result<Event<'_>, Malformed> {
         "ADDED" | "MODIFIED" => Event::Applied(match kind {
             Kind::Pod => Object::Pod(parse::<Body<Pod>>(line)?.object.into_model()),
             Kind::Node => Object::Node(parse::<Body<Node>>(line)?.object.into_model()),
+            Kind::Custom(custom) => {
+                Object::Workload(custom::read(custom, parse::<Body<&RawValue>>(line)?.object)?)
+            }
             kind => Object::Workload(parse::<Body<Workload>>(line)?.object.into_model(kind)),
         }),
         "DELETED" => Event::Deleted(parse::<Body<Bare>>(line)?.object.metadata.into_model()),
@@ -55,13 +59,21 @@ pub(super) fn page<'a>(
         list.items.unwrap_or_default().into_iter().for_each(&mut each);
         Ok(list.metadata)
     }
+    let mut is_malformed = false;
     let metadata = match kind {
         Kind::Pod => items(body, |pod: Pod| each(Object::Pod(pod.into_model()))),
         Kind::Node => items(body, |node: Node| each(Object::Node(node.into_model()))),
+        Kind::Custom(custom) => items(body, |object: &RawValue| match custom::read(custom, object) {
+            Ok(workload) => each(Object::Workload(workload)),
+            Err(Malformed) => is_malformed = true,
+        }),
         kind => items(body, |workload: Workload| {
             each(Object::Workload(workload.into_model(kind)));
         }),
     }?;
+    if is_malformed {
+        return Err(Malformed);
+    }
     Ok(PageEnd {
         resource_version: metadata.resource_version,
         next: metadata.next.filter(|token| !token.is_empty()),

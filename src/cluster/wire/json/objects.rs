@@ -212,9 +212,15 @@ struct WorkloadSpec<'a> {
 }
 
 #[derive(Deserialize)]
-struct PodTemplate<'a> {
+pub(super) struct PodTemplate<'a> {
     #[serde(borrow, default)]
     spec: Option<PodSpec<'a>>,
+}
+
+impl<'a> PodTemplate<'a> {
+    pub(super) fn into_model(self) -> Vec<model::Container<'a>> {
+        self.spec.unwrap_or_default().into_model()
+    }
 }
 
 #[derive(Deserialize)]
@@ -249,10 +255,7 @@ impl<'a> Workload<'a> {
         model::Workload {
             kind,
             meta: self.metadata.into_model(),
-            containers: template
-                .and_then(|template| template.spec)
-                .unwrap_or_default()
-                .into_model(),
+            containers: template.map(PodTemplate::into_model).unwrap_or_default(),
             finished: kind == Kind::Job && any_true(conditions, is_finished_condition),
         }
     }
