@@ -76,5 +76,21 @@ bench: setup ## measure against the limits; results are in docs/benchmarks.md
 	cargo bench --locked --package image-usage-operator --bench first_sync -- fill --pods $(PODS); \
 	cargo bench --locked --package image-usage-operator --bench first_sync -- compare --rounds $(ROUNDS)
 
+# Seconds for each target.
+FUZZ_SECONDS ?= 60
+# What cargo-fuzz would add, without the unstable toolchain that it asks for.
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+
+.PHONY: fuzz
+fuzz: ## look for inputs that break the readers; needs a C++ compiler
+	cd tests/fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz cargo build --locked --release --target $(HOST)
+	for target in kubeconfig protobuf json; do \
+		mkdir -p $(CARGO_TARGET_DIR)/fuzz/corpus/$$target; \
+		$(CARGO_TARGET_DIR)/fuzz/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 \
+			-artifact_prefix=$(CARGO_TARGET_DIR)/fuzz/ $(CARGO_TARGET_DIR)/fuzz/corpus/$$target; \
+	done
+
 .PHONY: FORCE
 FORCE:

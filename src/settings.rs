@@ -32,6 +32,9 @@ pub struct Settings {
     /// by default the operator's own.
     #[arg(long, env = "GRANTING_NAMESPACES", value_delimiter = ',')]
     pub granting_namespaces: Vec<String>,
+    /// Namespaces beside the operator's own whose `ClusterAuthorizations` may set inCluster.
+    #[arg(long, env = "IN_CLUSTER_NAMESPACES", value_delimiter = ',')]
+    pub in_cluster_namespaces: Vec<String>,
     /// Addresses that a kubeconfig may point at although they are loopback, link-local or the cluster's own
     /// services.
     #[arg(long, env = "ALLOWED_API_SERVERS", value_delimiter = ',')]
@@ -89,6 +92,16 @@ impl Settings {
         let custom = self.workload_kinds.iter().cloned();
         let custom = custom.map(|custom| Kind::Custom(Box::leak(Box::new(custom))));
         Kind::ALL.into_iter().chain(custom).collect()
+    }
+
+    /// Whether objects of this namespace may have the operator's own cluster read.
+    #[must_use]
+    pub fn may_set_in_cluster(&self, namespace: &str) -> bool {
+        namespace == self.namespace
+            || self
+                .in_cluster_namespaces
+                .iter()
+                .any(|allowed| allowed == namespace)
     }
 
     /// Whether objects of this namespace may serve reports of other namespaces.

@@ -98,7 +98,7 @@ pub enum WorkloadDetail {
 #[x_kube(validation = Rule::new("has(self.inCluster) != has(self.kubeconfigSecretRef)").message("set exactly one of inCluster and kubeconfigSecretRef"))]
 pub struct Cluster {
     /// The cluster the operator runs in, read with the operator's own service account. Only in the
-    /// operator's own namespace.
+    /// operator's own namespace and those that its configuration names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_cluster: Option<InCluster>,
     /// A Secret of this namespace with a kubeconfig: one cluster, one user with an inline token or client

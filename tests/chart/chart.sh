@@ -168,7 +168,7 @@ done
 ok 'the notes name the next three commands and the webhook'
 exists clusterauthorization this-cluster --namespace "$namespace"
 equal 'spec of this-cluster' "$(k get clusterauthorization this-cluster --namespace "$namespace" \
-    --output jsonpath='{.spec.cluster}{.spec.allowedReports}')" '{"inCluster":{}}[{"namespaces":{"from":"Same"}}]'
+    --output jsonpath='{.spec.cluster}{.spec.allowedReports}')" '{"inCluster":{}}[{"namespaces":{"from":"Same"},"workloads":"Names"}]'
 ok 'it authorises its own cluster'
 for crd in "${crds[@]}"; do
     equal "policy of $crd" "$(k get customresourcedefinition "$crd" \

@@ -27,7 +27,9 @@ pub enum Problem {
         "allowedReports reaches beyond this namespace, which only the namespaces that the operator's configuration names as granting may do: use from: Same, or ask for this namespace to be added"
     )]
     GrantNotPermitted,
-    #[error("inCluster is permitted only in the operator's own namespace: use kubeconfigSecretRef")]
+    #[error(
+        "inCluster is permitted only in the operator's own namespace and those that its configuration names: use kubeconfigSecretRef"
+    )]
     InClusterNotPermitted,
     #[error("set exactly one of inCluster and kubeconfigSecretRef")]
     ClusterNotChosen,

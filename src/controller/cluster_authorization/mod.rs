@@ -132,7 +132,7 @@ impl Authorizations {
             return Err(Problem::GrantNotPermitted);
         }
         match (&spec.cluster.in_cluster, &spec.cluster.kubeconfig_secret_ref) {
-            (Some(_), None) if key.namespace != settings.namespace => {
+            (Some(_), None) if !settings.may_set_in_cluster(&key.namespace) => {
                 return Err(Problem::InClusterNotPermitted);
             }
             (Some(_), None) | (None, Some(_)) => {}
