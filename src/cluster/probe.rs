@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use http::Request;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use k8s_openapi::{
     api::{
         authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
@@ -10,12 +12,20 @@ use k8s_openapi::{
     },
     apimachinery::pkg::version::Info,
 };
-use kube::{Api, Client, api::PostParams};
+use kube::{
+    Client, Resource,
+    api::{GetParams, PartialObjectMeta, PostParams},
+    client::Body,
+    core::request,
+};
+use serde::de::DeserializeOwned;
 
 use super::{Kind, guard};
 
 /// Every question has this long.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of the longest answer that is read: thousands of times those of an ordinary one.
+const LONGEST: usize = 1 << 20;
 const VERBS: [&str; 2] = ["list", "watch"];
 /// The namespace whose uid stands for the cluster's identity.
 const IDENTITY_NAMESPACE: &str = "kube-system";
@@ -41,15 +51,16 @@ pub struct Permission {
 
 /// The version the API server states; any answer shows that it is there.
 pub async fn version(client: &Client) -> Result<String, &'static str> {
-    let Info { git_version, .. } = answer(client.apiserver_version()).await?;
+    let Info { git_version, .. } = answer(client, Request::get("/version").body(Vec::new())).await?;
     Ok(printable(&git_version, 64))
 }
 
 /// Which cluster it is.
 pub async fn identity(client: &Client) -> Result<ClusterIdentity, &'static str> {
     let version = version(client).await?;
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let uid = match answer(namespaces.get_metadata(IDENTITY_NAMESPACE)).await {
+    let namespaces = request::Request::new(Namespace::url_path(&(), None));
+    let question = namespaces.get_metadata(IDENTITY_NAMESPACE, &GetParams::default());
+    let uid = match answer::<PartialObjectMeta<Namespace>>(client, question).await {
         Ok(namespace) => namespace.metadata.uid.map(|uid| printable(&uid, 64)),
         Err("Forbidden" | "RequestRefused") => None,
         Err(reason) => return Err(reason),
@@ -100,7 +111,7 @@ async fn may(
     verb: &str,
     name: Option<&str>,
 ) -> Result<bool, &'static str> {
-    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let reviews = request::Request::new(SelfSubjectAccessReview::url_path(&(), None));
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
@@ -114,15 +125,40 @@ async fn may(
         },
         ..SelfSubjectAccessReview::default()
     };
-    let reviewed = answer(reviews.create(&PostParams::default(), &review)).await?;
+    let review = serde_json::to_vec(&review).map_err(|_| "RequestRefused")?;
+    let question = reviews.create(&PostParams::default(), review);
+    let reviewed: SelfSubjectAccessReview = answer(client, question).await?;
     Ok(reviewed.status.is_some_and(|status| status.allowed))
 }
 
-async fn answer<T>(question: impl Future<Output = kube::Result<T>>) -> Result<T, &'static str> {
-    match tokio::time::timeout(TIMEOUT, question).await {
-        Err(_) => Err("TimedOut"),
-        Ok(answer) => answer.map_err(|error| guard::reason(&error)),
-    }
+/// Asks, and takes no longer an answer and no more of it than the limits. kube's own helpers read a body whole,
+/// whatever its length.
+async fn answer<T: DeserializeOwned>(
+    client: &Client,
+    question: Result<Request<Vec<u8>>, impl Sized>,
+) -> Result<T, &'static str> {
+    let question = question.map_err(|_| "RequestRefused")?.map(Body::from);
+    let answer = async {
+        let response = client
+            .send(question)
+            .await
+            .map_err(|error| guard::reason(&error))?;
+        if !response.status().is_success() {
+            return Err(guard::reason_of_code(response.status()));
+        }
+        let body = Limited::new(response.into_body(), LONGEST).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                "AnswerTooLarge"
+            } else {
+                "ConnectionFailed"
+            }
+        })?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|_| "Malformed")
+    };
+    tokio::time::timeout(TIMEOUT, answer)
+        .await
+        .unwrap_or(Err("TimedOut"))
 }
 
 /// Text of a remote server: cut, and without what a terminal would act on.

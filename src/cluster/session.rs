@@ -28,6 +28,8 @@ use self::progress::Reach;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two looks at whether the API server answers.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// The same while it is in doubt whether it still does.
+const PROBE_AGAIN: Duration = Duration::from_secs(2);
 /// Looks in a row without an answer before the cluster counts as not reachable.
 const PROBES_MISSED: u32 = 2;
 /// Rights are checked again after so many looks.
@@ -155,7 +157,7 @@ impl Reader {
         };
         self.identify(&client).await;
         let (states, kinds) = watch::channel(ClusterState::new(Timestamp::now()));
-        let (_client, clients) = watch::channel(client.clone());
+        let (newest, clients) = watch::channel(client.clone());
         let target = Target {
             inventory: self.inventory.clone(),
             sink: Arc::new(Sink(self.events.clone())),
@@ -173,7 +175,7 @@ impl Reader {
                     });
                 }
             },
-            self.probe(&client, &reach),
+            self.probe(&newest, &reach),
             self.follow(kinds, reached),
         );
     }
@@ -212,18 +214,28 @@ impl Reader {
     }
 
     /// Looks again and again whether the API server answers, and at times what it lets us read.
-    async fn probe(&self, client: &kube::Client, reach: &watch::Sender<Reach>) {
+    async fn probe(&self, clients: &watch::Sender<kube::Client>, reach: &watch::Sender<Reach>) {
+        let client = &clients.borrow().clone();
         let mut missed = 0;
+        let mut must_reconnect = false;
         for look in 1_u32.. {
-            tokio::time::sleep(PROBE_EVERY).await;
+            let is_doubtful = must_reconnect && missed < PROBES_MISSED;
+            tokio::time::sleep(if is_doubtful { PROBE_AGAIN } else { PROBE_EVERY }).await;
             match probe::version(client).await {
                 Ok(_) => {
+                    if std::mem::take(&mut must_reconnect) {
+                        // The watches' connections may have died of the same without being told, and those that
+                        // wait to try again need to wait no longer.
+                        clients.send_replace(client.clone());
+                    }
                     missed = 0;
                     reach
                         .send_if_modified(|reach| std::mem::replace(reach, Reach::Reached) != Reach::Reached);
                 }
                 Err(reason) => {
                     missed += 1;
+                    // A wait that was asked for is kept.
+                    must_reconnect |= reason != "TooManyRequests";
                     if missed >= PROBES_MISSED || reason == "Unauthorized" {
                         reach.send_if_modified(|reach| reach.lose(reason, Timestamp::now()));
                     }

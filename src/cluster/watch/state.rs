@@ -90,8 +90,24 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
+    /// A list began to arrive. What was complete once and is in trouble stays so until
+    /// the list is complete: a list that was begun makes nothing current.
     pub(super) fn syncing(&self) {
-        self.enter(Phase::Syncing);
+        self.states.send_if_modified(|states| {
+            let KindState { phase, complete, .. } = states.kind(self.kind);
+            let stays = complete.is_some() && *phase != Phase::Synced;
+            !stays && states.enter(self.kind, Phase::Syncing, Timestamp::now())
+        });
+    }
+
+    /// A list has been arriving for so long that what was complete before is out of date.
+    pub(super) fn still_syncing(&self) {
+        self.states.send_if_modified(|states| {
+            let KindState { phase, complete, .. } = states.kind(self.kind);
+            let is_stale = complete.is_some() && *phase == Phase::Syncing;
+            let reason = StreamError::ListTooSlow.reason();
+            is_stale && states.enter(self.kind, Phase::Disconnected { reason }, Timestamp::now())
+        });
     }
 
     pub(super) fn synced(&self) {
