@@ -36,7 +36,7 @@ mod ranges;
 mod reason;
 
 pub use client::{ClientError, guarded_client};
-pub use reason::reason;
+pub use reason::{reason, reason_of_code};
 
 /// The reason of a condition where an address is refused.
 pub const ADDRESS_NOT_ALLOWED: &str = "AddressNotAllowed";

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use http::Request;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use k8s_openapi::{
     api::{
         authorization::v1::{
@@ -11,15 +13,23 @@ use k8s_openapi::{
         },
         core::v1::Namespace,
     },
-    apimachinery::pkg::version::Info,
+    apimachinery::pkg::{apis::meta::v1::APIResourceList, version::Info},
 };
-use kube::{Api, Client, api::PostParams};
+use kube::{
+    Client, Resource,
+    api::{GetParams, PartialObjectMeta, PostParams},
+    client::Body,
+    core::request,
+};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Kind, guard};
 use crate::crd::GROUP;
 
 /// Every question has this long.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of the longest answer that is read: thousands of times those of an ordinary one.
+const LONGEST: usize = 1 << 20;
 const VERBS: [&str; 2] = ["list", "watch"];
 /// The namespace whose uid stands for the cluster's identity.
 const IDENTITY_NAMESPACE: &str = "kube-system";
@@ -56,15 +66,16 @@ pub struct Permission {
 
 /// The version the API server states; any answer shows that it is there.
 pub async fn version(client: &Client) -> Result<String, &'static str> {
-    let Info { git_version, .. } = answer(client.apiserver_version()).await?;
+    let Info { git_version, .. } = answer(client, Request::get("/version").body(Vec::new())).await?;
     Ok(printable(&git_version, 64))
 }
 
 /// Which cluster it is.
 pub async fn identity(client: &Client) -> Result<ClusterIdentity, &'static str> {
     let version = version(client).await?;
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let uid = match answer(namespaces.get_metadata(IDENTITY_NAMESPACE)).await {
+    let namespaces = request::Request::new(Namespace::url_path(&(), None));
+    let question = namespaces.get_metadata(IDENTITY_NAMESPACE, &GetParams::default());
+    let uid = match answer::<PartialObjectMeta<Namespace>>(client, question).await {
         Ok(namespace) => namespace.metadata.uid.map(|uid| printable(&uid, 64)),
         Err("Forbidden" | "RequestRefused") => None,
         Err(reason) => return Err(reason),
@@ -82,15 +93,14 @@ pub async fn rights(client: &Client, kinds: &[Kind]) -> Result<Rights, &'static 
 
 /// What it lets us do beyond reading, and reading Secrets: everywhere in the cluster, as far as it says so.
 async fn excess(client: &Client) -> Result<Vec<String>, &'static str> {
-    let reviews: Api<SelfSubjectRulesReview> = Api::all(client.clone());
-    let review = SelfSubjectRulesReview {
+    let question = SelfSubjectRulesReview {
         spec: SelfSubjectRulesReviewSpec {
             // What holds in this namespace mostly holds in all: nobody is given rights in it alone.
             namespace: Some(IDENTITY_NAMESPACE.to_owned()),
         },
         ..SelfSubjectRulesReview::default()
     };
-    let reviewed = match answer(reviews.create(&PostParams::default(), &review)).await {
+    let reviewed = match review(client, &question).await {
         Ok(reviewed) => reviewed,
         // It does not say.
         Err("Forbidden" | "RequestRefused" | "ServerError") => return Ok(Vec::new()),
@@ -172,8 +182,8 @@ pub async fn is_served(client: &Client, kind: Kind) -> Result<bool, &'static str
     let Kind::Custom(custom) = kind else {
         return Ok(true);
     };
-    let version = format!("{}/{}", custom.group, custom.version);
-    match answer(client.list_api_group_resources(&version)).await {
+    let path = format!("/apis/{}/{}", custom.group, custom.version);
+    match answer::<APIResourceList>(client, Request::get(path).body(Vec::new())).await {
         Ok(served) => Ok(served
             .resources
             .iter()
@@ -200,8 +210,7 @@ async fn may(
     verb: &str,
     name: Option<&str>,
 ) -> Result<bool, &'static str> {
-    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
-    let review = SelfSubjectAccessReview {
+    let question = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
                 group: Some(group.to_owned()),
@@ -214,15 +223,48 @@ async fn may(
         },
         ..SelfSubjectAccessReview::default()
     };
-    let reviewed = answer(reviews.create(&PostParams::default(), &review)).await?;
+    let reviewed = review(client, &question).await?;
     Ok(reviewed.status.is_some_and(|status| status.allowed))
 }
 
-async fn answer<T>(question: impl Future<Output = kube::Result<T>>) -> Result<T, &'static str> {
-    match tokio::time::timeout(TIMEOUT, question).await {
-        Err(_) => Err("TimedOut"),
-        Ok(answer) => answer.map_err(|error| guard::reason(&error)),
-    }
+/// Has an access review answered.
+async fn review<T>(client: &Client, question: &T) -> Result<T, &'static str>
+where
+    T: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
+{
+    let question = serde_json::to_vec(question).map_err(|_| "RequestRefused")?;
+    let reviews = request::Request::new(T::url_path(&(), None));
+    answer(client, reviews.create(&PostParams::default(), question)).await
+}
+
+/// Asks, and takes no longer an answer and no more of it than the limits. kube's own helpers read a body whole,
+/// whatever its length.
+async fn answer<T: DeserializeOwned>(
+    client: &Client,
+    question: Result<Request<Vec<u8>>, impl Sized>,
+) -> Result<T, &'static str> {
+    let question = question.map_err(|_| "RequestRefused")?.map(Body::from);
+    let answer = async {
+        let response = client
+            .send(question)
+            .await
+            .map_err(|error| guard::reason(&error))?;
+        if !response.status().is_success() {
+            return Err(guard::reason_of_code(response.status()));
+        }
+        let body = Limited::new(response.into_body(), LONGEST).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                "AnswerTooLarge"
+            } else {
+                "ConnectionFailed"
+            }
+        })?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|_| "Malformed")
+    };
+    tokio::time::timeout(TIMEOUT, answer)
+        .await
+        .unwrap_or(Err("TimedOut"))
 }
 
 /// The same of several words.

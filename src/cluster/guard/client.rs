@@ -91,6 +91,8 @@ pub(super) fn build<R: Resolver>(
         .service(
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
+                // One that died in the pool costs a single request.
+                .pool_max_idle_per_host(1)
                 .build(connector),
         );
     Ok(kube::Client::new(service, config.default_namespace))

@@ -26,13 +26,7 @@ fn reason_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return Some("NameNotResolved");
     }
     if let Some(kube::Error::Api(status)) = error.downcast_ref() {
-        return Some(match StatusCode::from_u16(status.code) {
-            Ok(StatusCode::UNAUTHORIZED) => "Unauthorized",
-            Ok(StatusCode::FORBIDDEN) => "Forbidden",
-            Ok(StatusCode::TOO_MANY_REQUESTS) => "TooManyRequests",
-            Ok(code) if code.is_server_error() => "ServerError",
-            _ => "RequestRefused",
-        });
+        return Some(StatusCode::from_u16(status.code).map_or("RequestRefused", reason_of_code));
     }
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
         return Some(match error {
@@ -52,6 +46,18 @@ fn reason_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
         io::ErrorKind::ConnectionRefused => Some("ConnectionRefused"),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Some("Unreachable"),
         _ => None,
+    }
+}
+
+/// The same for an answer that is no success.
+#[must_use]
+pub fn reason_of_code(code: StatusCode) -> &'static str {
+    match code {
+        StatusCode::UNAUTHORIZED => "Unauthorized",
+        StatusCode::FORBIDDEN => "Forbidden",
+        StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
+        code if code.is_server_error() => "ServerError",
+        _ => "RequestRefused",
     }
 }
 

@@ -237,6 +237,14 @@ impl Contents {
             && self.owned_bytes == 0
     }
 
+    pub(super) fn trim(&mut self) {
+        self.names.trim();
+        self.images.trim();
+        self.repositories.trim();
+        self.running.trim();
+        self.distinct.trim();
+    }
+
     /// Heap bytes, less those of the lists of pods, which [`Pod`] counts.
     pub(super) fn bytes(&self) -> usize {
         self.names.bytes()

@@ -22,7 +22,7 @@ use hashbrown::DefaultHashBuilder;
 use self::{
     content::Contents,
     node::Node,
-    owner::Owners,
+    owner::{Owners, Template},
     pod::Pod,
     table::{Id, Interner, Table},
     text::{Namespace, cut, text_bytes},
@@ -68,20 +68,48 @@ impl Inventory {
 
     /// The list is complete: what it did not hold was deleted while nobody watched.
     pub fn finish(&mut self, kind: Kind, touched: &mut Touched) {
+        self.retain(kind, |seen, _| seen, touched);
+        match kind {
+            Kind::Pod => self.pods.values_mut().for_each(|pod| pod.listed = true),
+            Kind::Node => self.nodes.values_mut().for_each(|node| node.listed = true),
+            kind => self
+                .owners
+                .templates_mut()
+                .filter(|template| template.kind == kind)
+                .for_each(|template| template.listed = true),
+        }
+    }
+
+    /// Goes back to the objects of the last complete list, as they are known now, and
+    /// gives back the memory that the others took.
+    pub fn forget_unlisted(&mut self, kind: Kind, touched: &mut Touched) {
+        self.retain(kind, |_, listed| listed, touched);
+        self.pods.trim();
+        self.owners.trim();
+        self.contents.trim();
+        self.namespaces.trim();
+        self.nodes.trim();
+    }
+
+    /// Removes the objects of a kind of which the predicate, told whether they are seen
+    /// and listed, does not hold.
+    fn retain(&mut self, kind: Kind, stays: impl Fn(bool, bool) -> bool, touched: &mut Touched) {
         match kind {
             Kind::Pod => {
-                for id in unseen(self.pods.iter(), |pod| pod.seen) {
+                for id in which(self.pods.iter(), |pod| !stays(pod.seen, pod.listed)) {
                     self.remove_pod(id, touched);
                 }
             }
             Kind::Node => {
-                for id in unseen(self.nodes.iter(), |node| node.seen) {
+                for id in which(self.nodes.iter(), |node| !stays(node.seen, node.listed)) {
                     self.remove_node(id, touched);
                 }
             }
             kind => {
                 let templates = self.owners.templates();
-                for id in unseen(templates, |template| template.seen || template.kind != kind) {
+                let goes =
+                    |template: &Template| template.kind == kind && !stays(template.seen, template.listed);
+                for id in which(templates, goes) {
                     self.remove_template(id, touched);
                 }
             }
@@ -157,9 +185,9 @@ impl Inventory {
     }
 }
 
-fn unseen<'a, T: 'a, I>(records: impl Iterator<Item = (I, &'a T)>, seen: impl Fn(&T) -> bool) -> Vec<I> {
+fn which<'a, T: 'a, I>(records: impl Iterator<Item = (I, &'a T)>, is: impl Fn(&T) -> bool) -> Vec<I> {
     records
-        .filter(|(_, record)| !seen(record))
+        .filter(|(_, record)| is(record))
         .map(|(id, _)| id)
         .collect()
 }

@@ -12,6 +12,7 @@ pub(super) struct Node {
     uid: Uid,
     pub(super) addresses: Box<[IpAddr]>,
     pub(super) seen: bool,
+    pub(super) listed: bool,
 }
 
 impl Keyed for Node {
@@ -29,6 +30,7 @@ impl Inventory {
             uid,
             addresses: Box::default(),
             seen: true,
+            listed: false,
         });
         let record = self.nodes.get_mut(id);
         record.seen = true;

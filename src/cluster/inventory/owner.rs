@@ -49,6 +49,7 @@ pub(super) struct Template {
     pub(super) lifecycle: Lifecycle,
     pub(super) kind: Kind,
     pub(super) seen: bool,
+    pub(super) listed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -182,6 +183,11 @@ impl Owners {
 
     pub(super) fn is_empty(&self) -> bool {
         self.names.len() == 0 && self.by_uid.len() == 0 && self.text_bytes == 0
+    }
+
+    pub(super) fn trim(&mut self) {
+        self.names.trim();
+        self.by_uid.trim();
     }
 
     pub(super) fn bytes(&self) -> usize {

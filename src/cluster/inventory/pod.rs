@@ -18,6 +18,10 @@ use crate::{
 };
 
 /// A pod, less all that it shares with others.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four bits of one record, of which there are many"
+)]
 #[derive(Debug)]
 pub(super) struct Pod {
     pub(super) uid: Uid,
@@ -36,6 +40,8 @@ pub(super) struct Pod {
     pub(super) is_ready: bool,
     /// In the list being read.
     pub(super) seen: bool,
+    /// In the last list that was complete.
+    pub(super) listed: bool,
 }
 
 impl Keyed for Pod {
@@ -64,6 +70,7 @@ impl Inventory {
             is_finished: pod.finished,
             is_ready: pod.ready && !pod.meta.deleting,
             seen: true,
+            listed: old.is_some_and(|id| self.pods.get(id).listed),
         };
         let Some(id) = old else {
             self.owned_bytes += pod_bytes(&new);

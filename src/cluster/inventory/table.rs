@@ -123,6 +123,21 @@ impl<T: Keyed> Table<T> {
         self.slots[id.index()].take().expect("an id names a live record")
     }
 
+    /// Gives back the room after the last record, where many were removed.
+    pub(super) fn trim(&mut self) {
+        let Self {
+            slots,
+            free,
+            index,
+            hasher,
+        } = self;
+        slots.truncate(slots.iter().rposition(Option::is_some).map_or(0, |last| last + 1));
+        free.retain(|id| id.index() < slots.len());
+        slots.shrink_to_fit();
+        free.shrink_to_fit();
+        index.shrink_to_fit(|&id| hasher.hash_one(live(slots, id).key()));
+    }
+
     pub(super) fn get(&self, id: Id<T>) -> &T {
         live(&self.slots, id)
     }
@@ -201,6 +216,12 @@ impl<T: Keyed> Interner<T> {
         let references = &mut self.references[id.index()];
         *references -= 1;
         (*references == 0).then(|| self.table.remove(id))
+    }
+
+    pub(super) fn trim(&mut self) {
+        self.table.trim();
+        self.references.truncate(self.table.slots.len());
+        self.references.shrink_to_fit();
     }
 
     pub(super) fn references(&self, id: Id<T>) -> u32 {

@@ -28,6 +28,7 @@ impl Inventory {
             lifecycle: template_lifecycle(workload.kind, meta.controller.is_some(), workload.finished),
             kind: workload.kind,
             seen: true,
+            listed: self.owners.get(id).template.is_some_and(|old| old.listed),
         };
         let old = self.owners.set_template(id, Some(new));
         let controller = meta

@@ -69,7 +69,10 @@ pub(super) fn of(kinds: &ClusterState, reach: &Reach, before: &Progress, now: Ti
             Phase::Forbidden { reason: "NotServed" } => is_gap = true,
             Phase::Forbidden { reason } | Phase::Disconnected { reason } => {
                 // What is known is as the server last said.
-                let this = (state.last_contact.unwrap_or(state.since), reason);
+                let as_of = state
+                    .last_contact
+                    .map_or(state.since, |contact| contact.min(state.since));
+                let this = (as_of, reason);
                 trouble = Some(trouble.map_or(this, |earliest| earliest.min(this)));
             }
         }

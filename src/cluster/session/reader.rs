@@ -25,6 +25,8 @@ use super::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two looks at whether the API server answers.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// The same while it is in doubt whether it still does.
+const PROBE_AGAIN: Duration = Duration::from_secs(2);
 /// Looks in a row without an answer before the cluster counts as not reachable.
 const PROBES_MISSED: u32 = 2;
 /// Identity and rights are checked again after so many looks.
@@ -206,11 +208,13 @@ impl Reader {
             reach.send_if_modified(|reach| std::mem::replace(reach, Reach::Reached) != Reach::Reached);
         };
         let (mut looks, mut missed) = (0_u32, 0);
+        let mut must_reconnect = false;
         loop {
+            let is_doubtful = must_reconnect && missed < PROBES_MISSED;
             let look = tokio::select! {
                 biased;
                 () = changed(&mut accesses) => Look::Anew,
-                () = sleep(PROBE_EVERY) => {
+                () = sleep(if is_doubtful { PROBE_AGAIN } else { PROBE_EVERY }) => {
                     looks = looks.wrapping_add(1);
                     let client = newest.borrow().clone();
                     self.look(&client, looks.is_multiple_of(PROBES_BETWEEN_REVIEWS)).await
@@ -219,6 +223,8 @@ impl Reader {
             match look {
                 Look::Silent(reason) => {
                     missed += 1;
+                    // A wait that was asked for is kept.
+                    must_reconnect |= reason != "TooManyRequests";
                     if missed >= PROBES_MISSED || reason == "Unauthorized" {
                         lost(reason);
                     }
@@ -228,8 +234,14 @@ impl Reader {
                     let client = self.admitted(&mut accesses, lost).await;
                     newest.send_replace(client);
                 }
+                // The watches' connections may have died of the same without being told, and those that wait to
+                // try again need to wait no longer.
+                Look::Answered if must_reconnect => {
+                    newest.send_modify(|_| {});
+                }
                 Look::Answered => {}
             }
+            must_reconnect = false;
             missed = 0;
             reached();
         }

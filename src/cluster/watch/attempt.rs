@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use kube::Client;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
     TouchSink,
@@ -27,6 +30,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 /// The end mark of an initial list follows the last object at once; a server that is
 /// silent for this long before it will send none.
 const LIST_SILENCE: Duration = Duration::from_secs(30);
+/// What was complete is out of date once a new list takes longer than this.
+const LIST_BORNE: Duration = Duration::from_secs(20);
 /// A contact is reported at most this often: a long list arrives in many pieces.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Divides the size of pages when one is too large.
@@ -40,19 +45,29 @@ pub(super) struct Context {
     pub(super) inventory: SharedInventory,
     pub(super) sink: Arc<dyn TouchSink>,
     pub(super) reporter: Reporter,
+    /// Whether a complete list is on its way.
+    pub(super) listing: watch::Sender<bool>,
 }
 
 impl Context {
     /// Does what the plan says is next. Loses nothing but the list it is reading if it
     /// is dropped while it waits.
     pub(super) async fn attempt(&self, client: &Client, plan: &mut Plan) -> Ended {
-        match self.read(client, plan).await {
+        let ended = self.read(client, plan).await;
+        match ended {
+            Err(StreamError::BudgetExceeded) => {
+                self.inventory
+                    .write()
+                    .forget_unlisted(self.kind, &mut Touched::silent());
+                self.sink.listed();
+            }
             // Rights are checked before it is looked whether there is such a kind.
             Err(StreamError::Forbidden) if probe::is_served(client, self.kind).await == Ok(false) => {
-                Err(StreamError::NotServed)
+                return Err(StreamError::NotServed);
             }
-            ended => ended,
+            _ => {}
         }
+        ended
     }
 
     async fn read(&self, client: &Client, plan: &mut Plan) -> Ended {
@@ -60,11 +75,11 @@ impl Context {
             Next::Pages => self.read_pages(client, plan).await,
             Next::Stream(ask) => {
                 let is_list = ask == Ask::StreamedList;
+                let (kind, limits) = (self.kind, &self.limits);
+                let stream = EventStream::open(client, kind, ask, plan.format(), random(), limits).await?;
                 if is_list {
                     self.reporter.syncing();
                 }
-                let (kind, limits) = (self.kind, &self.limits);
-                let stream = EventStream::open(client, kind, ask, plan.format(), random(), limits).await?;
                 self.reporter.contact();
                 self.read_stream(stream, plan, is_list).await
             }
@@ -88,12 +103,15 @@ impl Context {
         loop {
             let patience = reading.patience();
             match timeout(patience, stream.next(|event| reading.take(&event))).await {
-                Ok(arrived) => match arrived? {
-                    Arrived::Bytes(bytes) => reading.took(bytes)?,
-                    Arrived::End if reading.list.is_some() => return Err(StreamError::NoListEnd),
-                    Arrived::End => return Ok(Closed::ByServer),
-                },
-                Err(_) if reading.list.is_some() => return Err(StreamError::NoListEnd),
+                Ok(Ok(Arrived::Bytes(bytes))) => reading.took(bytes)?,
+                Ok(Ok(Arrived::End)) | Err(_) if reading.list.is_some() => {
+                    return Err(StreamError::NoListEnd);
+                }
+                Ok(ended) => {
+                    // Until it ended it worked.
+                    reading.heard();
+                    return ended.map(|_| Closed::ByServer);
+                }
                 Err(_) if reading.is_settled => return Err(StreamError::Silent),
                 Err(_) => reading.settle(),
             }
@@ -101,7 +119,6 @@ impl Context {
     }
 
     async fn read_pages(&self, client: &Client, plan: &mut Plan) -> Ended {
-        self.reporter.syncing();
         let mut list = List::begin(self);
         let mut silent = Touched::silent();
         let (mut size, mut next) = (self.limits.page_size, None::<String>);
@@ -121,8 +138,9 @@ impl Context {
                 }
                 page => page?,
             };
+            self.reporter.syncing();
             self.reporter.contact();
-            list.took(page.body.len() as u64, &self.limits)?;
+            list.took(page.body.len() as u64, self)?;
             let mut is_over_budget = false;
             let end = wire::page(page.format, self.kind, &page.body, &mut |object| {
                 is_over_budget |= self.apply(&object, &mut silent).is_err();
@@ -142,8 +160,11 @@ impl Context {
 
     fn apply(&self, object: &Object<'_>, touched: &mut Touched) -> Result<(), StreamError> {
         let mut inventory = self.inventory.write();
+        let before = inventory.memory();
         inventory.apply(object, touched);
-        if inventory.memory() > self.limits.memory {
+        let after = inventory.memory();
+        // What takes no more than before is on the way back.
+        if after > self.limits.memory && after > before {
             return Err(StreamError::BudgetExceeded);
         }
         Ok(())
@@ -160,21 +181,37 @@ impl Context {
 /// A complete list on its way.
 #[derive(Debug)]
 struct List {
+    begun: Instant,
     deadline: Instant,
     bytes: u64,
+    listing: watch::Sender<bool>,
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        self.listing.send_replace(false);
+    }
 }
 
 impl List {
     fn begin(context: &Context) -> Self {
         context.inventory.write().begin(context.kind);
+        context.listing.send_replace(true);
+        let begun = Instant::now();
         Self {
-            deadline: Instant::now() + context.limits.list,
+            begun,
+            deadline: begun + context.limits.list,
             bytes: 0,
+            listing: context.listing.clone(),
         }
     }
 
-    fn took(&mut self, bytes: u64, limits: &Limits) -> Result<(), StreamError> {
+    fn took(&mut self, bytes: u64, context: &Context) -> Result<(), StreamError> {
+        let limits = &context.limits;
         self.bytes += bytes;
+        if self.begun.elapsed() > LIST_BORNE {
+            context.reporter.still_syncing();
+        }
         if self.bytes > limits.list_bytes {
             return Err(StreamError::ListTooLarge);
         }
@@ -244,10 +281,10 @@ impl Reading<'_> {
             self.context.reporter.contact();
         }
         if let Some(list) = &mut self.list {
-            return list.took(bytes, &self.context.limits);
+            return list.took(bytes, self.context);
         }
         self.settle();
-        self.plan.heard(self.opened.elapsed());
+        self.heard();
         if self.touched.everything() {
             self.touched.take();
             self.context.sink.everything();
@@ -255,6 +292,12 @@ impl Reading<'_> {
             self.context.sink.repositories(&self.touched.take());
         }
         Ok(())
+    }
+
+    fn heard(&mut self) {
+        if self.list.is_none() {
+            self.plan.heard(self.opened.elapsed());
+        }
     }
 
     fn settle(&mut self) {

@@ -73,6 +73,7 @@ pub async fn run(
             inventory,
             sink,
             reporter: Reporter { kind, states },
+            listing: watch::Sender::new(false),
         };
         tasks.spawn(watch_kind(context, clients.clone(), cancel.clone()));
     }
@@ -93,7 +94,7 @@ async fn watch_kind(context: Context, mut clients: watch::Receiver<Client>, canc
         let ended = tokio::select! {
             biased;
             () = cancel.cancelled() => return,
-            () = newer(&mut clients) => Ok(Closed::ForNewClient),
+            () = newer_between_lists(&mut clients, &context) => Ok(Closed::ForNewClient),
             ended = context.attempt(&client, &mut plan) => ended,
         };
         let verdict = plan.ended(&ended, random());
@@ -117,6 +118,21 @@ async fn watch_kind(context: Context, mut clients: watch::Receiver<Client>, canc
 /// Waits until there is a newer client; for ever if there will be none.
 async fn newer(clients: &mut watch::Receiver<Client>) {
     if clients.changed().await.is_err() {
+        pending::<()>().await;
+    }
+}
+
+/// The same, but not in the middle of a list: it has deadlines of its own, and a slow
+/// server that is asked for it again and again would never get to its end.
+async fn newer_between_lists(clients: &mut watch::Receiver<Client>, context: &Context) {
+    newer(clients).await;
+    if context
+        .listing
+        .subscribe()
+        .wait_for(|listing| !listing)
+        .await
+        .is_err()
+    {
         pending::<()>().await;
     }
 }

@@ -88,7 +88,7 @@ impl Plan {
         known.push_str(version);
     }
 
-    /// A stream of changes brought something, so long after it was opened.
+    /// A stream of changes brought something, be it its end, so long after it was opened.
     pub(super) fn heard(&mut self, since_opened: Duration) {
         self.is_proven |= since_opened >= HEALTHY;
     }
@@ -110,14 +110,13 @@ impl Plan {
         if self.try_otherwise(error) {
             return fine(Duration::ZERO);
         }
-        let was_complete = self.version.is_some();
-        if must_list_again(error) {
+        self.failures = self.failures.saturating_add(1);
+        let is_borne = self.version.is_some() && self.failures <= BORNE && !is_denied(error);
+        if must_list_again(error) || (!is_borne && is_outage(error)) {
             self.version = None;
             // It may have been updated since.
             self.is_paged = false;
         }
-        self.failures = self.failures.saturating_add(1);
-        let is_borne = was_complete && self.failures <= BORNE && !is_denied(error);
         Verdict {
             wait: self.wait(error, random),
             trouble: (!is_borne).then_some(error),
@@ -166,6 +165,18 @@ fn is_denied(error: StreamError) -> bool {
     )
 }
 
+/// The server may come back with an older state, restored from a backup. Changes since
+/// a version that it has not reached yet are none, and it does not say so.
+fn is_outage(error: StreamError) -> bool {
+    matches!(
+        error,
+        StreamError::Unreachable { .. }
+            | StreamError::NoAnswer
+            | StreamError::ServerError { .. }
+            | StreamError::Broken
+    )
+}
+
 /// Changes were or may have been missed.
 fn must_list_again(error: StreamError) -> bool {
     match error {
@@ -173,7 +184,9 @@ fn must_list_again(error: StreamError) -> bool {
         | StreamError::Rejected
         | StreamError::Malformed(_)
         | StreamError::FrameTooLarge
-        | StreamError::BudgetExceeded => true,
+        | StreamError::BudgetExceeded
+        // Not even bookmarks came: as from a server that was restored to an older state.
+        | StreamError::Silent => true,
         StreamError::Unreachable { .. }
         | StreamError::NoAnswer
         | StreamError::Unauthorized
@@ -184,7 +197,6 @@ fn must_list_again(error: StreamError) -> bool {
         | StreamError::ServerError { .. }
         | StreamError::Unexpected { .. }
         | StreamError::Broken
-        | StreamError::Silent
         | StreamError::ListTooLarge
         | StreamError::ListTooSlow
         | StreamError::NoListEnd => false,
@@ -236,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_broken_stream_goes_on_where_it_was() {
-        for error in [StreamError::Broken, StreamError::Silent, UNREACHABLE] {
+        for error in [StreamError::Broken, StreamError::NoAnswer, UNREACHABLE] {
             assert_eq!(after(error).next(), changes("7"), "{error:?}");
         }
     }
@@ -248,9 +260,25 @@ mod tests {
             StreamError::Malformed(Malformed),
             StreamError::FrameTooLarge,
             StreamError::BudgetExceeded,
+            StreamError::Silent,
         ] {
             assert_eq!(after(error).next(), LIST, "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_server_that_was_away_lists_again() {
+        let mut plan = proven("7");
+        plan.ended(&Err(StreamError::Broken), 1);
+        assert_eq!(plan.next(), changes("7"));
+        plan.ended(&Err(UNREACHABLE), 1);
+        assert_eq!(plan.next(), LIST);
+        // One that only asks for patience was there all the time.
+        let mut plan = proven("7");
+        for _ in 0..3 {
+            plan.ended(&Err(StreamError::Throttled { retry_after: None }), 1);
+        }
+        assert_eq!(plan.next(), changes("7"));
     }
 
     #[test]
@@ -293,6 +321,7 @@ mod tests {
             Some(StreamError::Silent)
         );
         // Recovered for a while: the next is the first again.
+        plan.reached("8");
         plan.heard(HEALTHY);
         assert_eq!(plan.ended(&Err(StreamError::Broken), 1).trouble, None);
     }

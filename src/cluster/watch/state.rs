@@ -101,8 +101,22 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
+    /// A list began to arrive. What was complete once and is in trouble stays so until
+    /// the list is complete: a list that was begun makes nothing current.
     pub(super) fn syncing(&self) {
-        self.enter(Phase::Syncing);
+        self.change(|state, now| {
+            let stays = state.complete.is_some() && state.phase != Phase::Synced;
+            !stays && state.enter(Phase::Syncing, now)
+        });
+    }
+
+    /// A list has been arriving for so long that what was complete before is out of date.
+    pub(super) fn still_syncing(&self) {
+        let reason = StreamError::ListTooSlow.reason();
+        self.change(|state, now| {
+            let is_stale = state.complete.is_some() && state.phase == Phase::Syncing;
+            is_stale && state.enter(Phase::Disconnected { reason }, now)
+        });
     }
 
     pub(super) fn synced(&self) {
@@ -111,13 +125,10 @@ impl Reporter {
 
     /// A complete list has ended.
     pub(super) fn complete(&self) {
-        let now = Timestamp::now();
-        self.states.send_if_modified(|states| {
-            states.change(self.kind, |state| {
-                state.enter(Phase::Synced, now);
-                state.complete = Some(now);
-                true
-            })
+        self.change(|state, now| {
+            state.enter(Phase::Synced, now);
+            state.complete = Some(now);
+            true
         });
     }
 
@@ -132,18 +143,20 @@ impl Reporter {
     }
 
     pub(super) fn contact(&self) {
-        self.states.send_if_modified(|states| {
-            states.change(self.kind, |state| {
-                state.last_contact = Some(Timestamp::now());
-                false
-            })
+        self.change(|state, now| {
+            state.last_contact = Some(now);
+            false
         });
     }
 
     fn enter(&self, phase: Phase) {
-        self.states.send_if_modified(|states| {
-            states.change(self.kind, |state| state.enter(phase, Timestamp::now()))
-        });
+        self.change(|state, now| state.enter(phase, now));
+    }
+
+    /// Whoever follows the states is woken where the change is news.
+    fn change(&self, change: impl FnOnce(&mut KindState, Timestamp) -> bool) {
+        self.states
+            .send_if_modified(|states| states.change(self.kind, |state| change(state, Timestamp::now())));
     }
 }
 

@@ -204,9 +204,17 @@ fn session_conditions(
                 "Connecting",
                 "connecting to the cluster",
             ),
-        Progress::Unreachable { reason, .. } | Progress::Stale { reason, .. } => conditions
-            .set(READY, false, reason, unreachable(reason))
-            .set(REACHABLE, false, reason, unreachable(reason)),
+        Progress::Unreachable { reason, .. } | Progress::Stale { reason, .. } => match unusable(reason) {
+            Some(answer) => conditions
+                .set(READY, false, reason, format!("{answer}; trying again"))
+                .set(REACHABLE, true, "Connected", "the API server answers"),
+            None => conditions.set(READY, false, reason, unreachable(reason)).set(
+                REACHABLE,
+                false,
+                reason,
+                unreachable(reason),
+            ),
+        },
         Progress::Syncing => conditions
             .set(READY, false, "Syncing", "reading the cluster for the first time")
             .set(REACHABLE, true, "Connected", "the API server answers"),
@@ -285,6 +293,21 @@ fn other_cluster(uid: Option<&str>, authorised: Option<&ConnectedCluster>) -> St
     }
 }
 
+/// What is wrong with the answers of an API server that does answer.
+fn unusable(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "TooManyRequests" => "the API server asks to come back later",
+        "ObjectTooLarge" => "the API server sends an object larger than any that it can hold",
+        "ListTooLarge" | "MemoryBudgetExceeded" => {
+            "the API server lists more objects than the operator takes of one cluster"
+        }
+        "Expired" | "ListTooSlow" | "NoListEnd" => {
+            "the API server answers, but does not get to the end of a list"
+        }
+        _ => return None,
+    })
+}
+
 fn unreachable(reason: &str) -> String {
     let hint = match reason {
         "Unauthorized" => {
@@ -302,6 +325,9 @@ fn unreachable(reason: &str) -> String {
             "the API server's certificate bears another name: set tls-server-name in the kubeconfig"
         }
         "CertificateExpired" => "the API server's certificate has expired: renew it there",
+        "AnswerTooLarge" | "Malformed" | "NotAcceptable" | "RequestRefused" | "UnexpectedAnswer" => {
+            "the server answers as no API server does: check the server in the kubeconfig"
+        }
         "TimedOut" => "the API server does not answer in time: check the network between the operator and it",
         _ => {
             "the API server cannot be reached: check that it runs, and the network between the operator and it"

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 use crate::access::Access;
 use crate::builder::ClusterBuilder;
+use crate::control_plane;
 use crate::namespace::Guardian;
 use crate::node;
 use crate::process::{Processes, Program};
@@ -28,6 +30,12 @@ pub struct Cluster {
     pub(crate) timings: Vec<(&'static str, Duration)>,
     /// Whether it ever was ready.
     pub(crate) started: bool,
+}
+
+/// What a cluster held: see [`Cluster::save_state`].
+#[derive(Debug)]
+pub struct SavedState {
+    copy: TempDir,
 }
 
 impl Deref for Cluster {
@@ -127,6 +135,38 @@ impl Cluster {
                 None => Ok(()),
             },
         }
+    }
+
+    /// Restarts the API server and etcd, and keeps what they hold between the two.
+    ///
+    /// # Errors
+    /// When it cannot be copied, or one of them does not come back.
+    pub async fn save_state(&self) -> Result<SavedState> {
+        self.stop("kube-apiserver").await?;
+        self.stop("etcd").await?;
+        let copy = tempfile::tempdir_in(&self.access.folder)?;
+        control_plane::copy_state(&control_plane::state_folder(&self.access), copy.path())?;
+        self.restart("etcd").await?;
+        self.restart("kube-apiserver").await?;
+        Ok(SavedState { copy })
+    }
+
+    /// Takes the cluster back to what it was, as one does with a backup: all that came since
+    /// is gone, and versions of objects are counted up again from where they were then.
+    ///
+    /// # Errors
+    /// When it cannot be copied back, or a part of the control plane does not come back.
+    pub async fn restore_state(&self, state: &SavedState) -> Result<()> {
+        self.stop("kube-apiserver").await?;
+        self.stop("etcd").await?;
+        let folder = control_plane::state_folder(&self.access);
+        std::fs::remove_dir_all(&folder)?;
+        control_plane::copy_state(state.copy.path(), &folder)?;
+        self.restart("etcd").await?;
+        self.restart("kube-apiserver").await?;
+        // They would wait for changes after versions that are still to come.
+        self.restart("kube-controller-manager").await?;
+        self.restart("kube-scheduler").await
     }
 
     /// Runs a program of one's own inside, which ends with the cluster.

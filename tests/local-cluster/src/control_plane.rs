@@ -64,7 +64,7 @@ pub(crate) fn etcd(access: &Access, client_port: u16, peer_port: u16) -> Program
     let peer = format!("http://127.0.0.1:{peer_port}");
     Program::new("etcd", access.programs.path("etcd")).args([
         "--name=local".to_owned(),
-        format!("--data-dir={}", access.folder.join("data/etcd").display()),
+        format!("--data-dir={}", state_folder(access).display()),
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
         format!("--listen-peer-urls={peer}"),
@@ -74,6 +74,26 @@ pub(crate) fn etcd(access: &Access, client_port: u16, peer_port: u16) -> Program
         "--quota-backend-bytes=8589934592".to_owned(),
         "--log-level=warn".to_owned(),
     ])
+}
+
+/// Where etcd keeps what the cluster holds.
+pub(crate) fn state_folder(access: &Access) -> PathBuf {
+    access.folder.join("data/etcd")
+}
+
+/// Copies such a folder while nothing uses it.
+pub(crate) fn copy_state(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("failed to read {}", from.display()))? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_state(&entry.path(), &to)?;
+        } else {
+            std::fs::copy(entry.path(), &to)?;
+        }
+    }
+    Ok(())
 }
 
 /// kube-apiserver with RBAC and, where asked for, an audit log.

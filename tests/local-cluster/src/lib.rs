@@ -51,7 +51,7 @@ use anyhow::{Context as _, Result};
 pub use access::{Access, Credentials};
 pub use builder::{ClusterBuilder, Nodes};
 pub use clients::output;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, SavedState};
 pub use image::{Image, PushedImage};
 pub use network::Network;
 pub use node::NODE_NAME;

@@ -4,6 +4,7 @@
 
 mod files;
 pub mod operator;
+pub mod proxy;
 mod report;
 mod steps;
 

@@ -206,6 +206,12 @@ impl Operator {
         Ok(())
     }
 
+    /// Its process, for as long as it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
     /// Where registries deliver.
     #[must_use]
     pub fn webhook(&self) -> SocketAddr {

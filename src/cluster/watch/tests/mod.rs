@@ -157,7 +157,11 @@ async fn a_list_that_breaks_off_drops_nothing_and_ends_no_kind() {
     ]);
     watch.after(5).await;
     assert_eq!(watch.pods(), 2);
-    assert_eq!(watch.state().phase, Phase::Syncing);
+    // A list that was begun makes nothing current.
+    let expected = Phase::Disconnected {
+        reason: "ConnectionBroken",
+    };
+    assert_eq!(watch.state().phase, expected);
     assert_eq!(watch.touches(), ["listed"]);
     watch.end().await;
 }
@@ -238,10 +242,10 @@ async fn a_wait_that_is_asked_for_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_stream_is_taken_for_dead_and_resumed() {
-    let watch = Running::start([Answer::Open(first_list()), Answer::Open(vec![bookmark(8)])]);
+async fn a_silent_stream_is_taken_for_dead_and_listed_again() {
+    let watch = Running::start([Answer::Open(first_list()), Answer::Open(first_list())]);
     watch.after(100).await;
-    assert_eq!(watch.server.asked(), [LIST.to_owned(), changes(7)]);
+    assert_eq!(watch.server.asked(), [LIST, LIST]);
     let times = watch.server.times();
     assert!((90..=92).contains(&times[1]), "{times:?}");
     assert_eq!(watch.state().phase, Phase::Synced);
@@ -334,6 +338,66 @@ async fn a_cluster_keeps_within_its_memory_budget() {
         }
     );
     assert!(watch.pods() < 200);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_used_up_the_budget_is_forgotten_and_the_last_list_kept() {
+    let limits = Limits {
+        memory: 20_000,
+        ..Limits::default()
+    };
+    let lies = || (0..10_000).map(|number| pod("ADDED", &format!("p{number}"), 11));
+    let changes_without_end = first_list().into_iter().chain(lies()).collect();
+    let watch = Running::start_with(
+        [
+            Answer::Open(changes_without_end),
+            Answer::Open(lies().collect()),
+            Answer::Open(vec![pod("ADDED", "b", 9), pod("ADDED", "c", 12), list_end(30)]),
+        ],
+        limits,
+    );
+    for _ in 0..2 {
+        watch.after(8).await;
+        let expected = Phase::Disconnected {
+            reason: "MemoryBudgetExceeded",
+        };
+        assert_eq!(watch.state().phase, expected);
+        assert_eq!(watch.pods(), 2);
+        assert!(watch.inventory.read().memory() < 10_000);
+    }
+    watch.after(60).await;
+    assert_eq!(watch.server.asked(), [LIST; 3]);
+    assert_eq!(watch.state().phase, Phase::Synced);
+    assert_eq!(watch.pods(), 2);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_list_that_takes_long_leaves_the_old_one_out_of_date() {
+    let watch = Running::start([
+        Answer::Open({
+            let mut lines = first_list();
+            lines.push(failure(410));
+            lines
+        }),
+        Answer::Slow(
+            (0..40)
+                .map(|number| pod("ADDED", &format!("p{number}"), 9))
+                .collect(),
+        ),
+    ]);
+    watch.after(10).await;
+    assert_eq!(watch.state().phase, Phase::Syncing);
+    watch.after(25).await;
+    let expected = Phase::Disconnected {
+        reason: "ListTooSlow",
+    };
+    assert_eq!(watch.state().phase, expected);
+    // Another client does not start it over.
+    watch.clients.send(watch.server.client(watch.begun)).unwrap();
+    watch.after(1).await;
+    assert_eq!(watch.server.asked(), [LIST, LIST]);
     watch.end().await;
 }
 

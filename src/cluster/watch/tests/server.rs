@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     future::pending,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::body::Body as ResponseBody;
@@ -23,6 +24,8 @@ pub(super) enum Answer {
     Status(u16, Option<u64>),
     /// Lines, one event each, then the stream stays open.
     Open(Vec<String>),
+    /// A line a second, then the stream stays open.
+    Slow(Vec<String>),
     /// Lines, then the stream ends.
     End(Vec<String>),
     /// Lines, then the connection breaks.
@@ -110,6 +113,13 @@ pub(super) fn respond(answer: Answer) -> Response<ResponseBody> {
             chunks(vec!["a secret in an error's text".into()]).boxed()
         }
         Answer::Open(lines) => chunks(lines).chain(stream::pending()).boxed(),
+        Answer::Slow(lines) => chunks(lines)
+            .then(async |line| {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                line
+            })
+            .chain(stream::pending())
+            .boxed(),
         Answer::End(lines) => chunks(lines).boxed(),
         Answer::Break(lines) => {
             let broken = Err(std::io::Error::other("broken"));
