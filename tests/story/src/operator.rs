@@ -206,6 +206,12 @@ impl Operator {
         Ok(())
     }
 
+    /// Its process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref()?.id()
+    }
+
     /// Where registries deliver.
     #[must_use]
     pub fn webhook(&self) -> SocketAddr {
