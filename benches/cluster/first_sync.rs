@@ -35,16 +35,24 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let empty = subject::empty_resident(&ground).await?;
     let mut results = Reader::ALL.map(|reader| (reader, Vec::new()));
     for round in 0..options.rounds {
+        let mut walls = Vec::new();
         for (reader, results) in &mut results {
             if reader.is_slow() && round >= options.slow_rounds {
                 continue;
             }
-            results.push(match reader {
+            let measured = match reader {
                 Reader::Operator => subject::first_sync(&ground, empty).await?,
                 reader => reader::in_own_process(*reader, &ground.cluster)?,
-            });
+            };
+            walls.push(format!("{:.2}", measured.wall.as_secs_f64()));
+            results.push(measured);
         }
-        println!("round {} of {}", round + 1, options.rounds);
+        println!(
+            "round {} of {}: {} s",
+            round + 1,
+            options.rounds,
+            walls.join(", ")
+        );
     }
     ground.end().await;
     print(&results);

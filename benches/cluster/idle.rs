@@ -79,8 +79,11 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     ground.end().await;
 
     println!();
-    for (kind, count) in &requests {
-        println!("{kind:?}: {count}");
+    for (Request { verb, resource }, count) in &requests {
+        println!("{verb} {resource}: {count}");
+    }
+    if hour(begun) != hour(Timestamp::now()) {
+        println!("a full hour has passed: windows of days have moved on, and each report says so");
     }
     let writes: usize = requests
         .iter()
@@ -93,6 +96,10 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         met(writes == 0)
     );
     Ok(())
+}
+
+fn hour(time: Timestamp) -> i64 {
+    time.as_second() / 3600
 }
 
 async fn rest(operator: &Operator) -> Result<()> {

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::fill::Workload;
 
-const WORKERS: usize = 16;
+const WORKERS: usize = 32;
 /// Prime to every number of pods that one would choose: each turn takes a pod far from the one before.
 const STRIDE: usize = 7919;
 

@@ -42,13 +42,13 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 500)]
     pods: usize,
     /// Rounds, each without the one that hangs and with it.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// Quiet reports that the latency is measured with.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 48)]
     reports: usize,
     /// Measurements of the latency in each half of a round.
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 48)]
     samples: usize,
 }
 
@@ -85,7 +85,13 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         for (with_hanging, results) in [false, true].into_iter().zip(&mut results) {
             many.measure(with_hanging, options.samples, results).await?;
         }
-        println!("round {} of {}", round + 1, options.rounds);
+        let [without, with] = [&results[0], &results[1]]
+            .map(|results| results.synced.last().copied().unwrap_or_default().as_secs_f64());
+        println!(
+            "round {} of {}: all others synced after {without:.2} s without the one that hangs, {with:.2} s with it",
+            round + 1,
+            options.rounds
+        );
     }
     drop(many);
     for ground in grounds {
