@@ -14,7 +14,7 @@ WEBHOOK := http://{webhook-address}/v1/events/image-usage-system/registry-exampl
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: check
 check: ## format, lint, unit tests, generated files: quick, needs no server
@@ -60,21 +60,33 @@ demo: down setup operator ## the main job on two real clusters, left running
 down: $(LOCAL_CLUSTER) ## end everything the demo started
 	$(LOCAL_CLUSTER) down --name demo --name demo-second
 
-# Pods of the cluster that is read, and how often it is read.
+# How much is measured.
 PODS ?= 20000
 ROUNDS ?= 9
+CHANGES ?= 120000
+MINUTES ?= 10
+CLUSTERS ?= 100
+BENCH_CLUSTER := cargo bench --locked --package image-usage-operator --bench cluster --
 
-.PHONY: bench
-bench: setup ## measure against the limits; results are in docs/benchmarks.md
+.PHONY: bench bench-store bench-first-sync bench-churn bench-idle bench-many
+# Two minutes' worth of changes, so that all of it takes half an hour.
+bench: CHANGES := 24000
+bench: bench-store bench-first-sync bench-churn bench-many ## measure against the limits; results are in docs/benchmarks.md
+
+bench-store: ## durable appends, beside raw ones
 	cargo bench --locked --package image-usage-operator --bench store
-	$(LOCAL_CLUSTER) up --name bench --nodes none --registry none --detach
-	trap '$(LOCAL_CLUSTER) down --name bench' EXIT; \
-	eval "$$($(LOCAL_CLUSTER) env --name bench)"; \
-	export SERVER="$$API_URL" CA_FILE="$$(mktemp)"; \
-	export TOKEN="$$(kubectl config view --raw --output 'jsonpath={.users[0].user.token}')"; \
-	kubectl config view --raw --output 'jsonpath={.clusters[0].cluster.certificate-authority-data}' | base64 -d > "$$CA_FILE"; \
-	cargo bench --locked --package image-usage-operator --bench first_sync -- fill --pods $(PODS); \
-	cargo bench --locked --package image-usage-operator --bench first_sync -- compare --rounds $(ROUNDS)
+
+bench-first-sync: setup operator ## the first sync of PODS pods beside plainer readers, ROUNDS times
+	$(BENCH_CLUSTER) first-sync --pods $(PODS) --rounds $(ROUNDS)
+
+bench-churn: setup operator ## latency and memory during CHANGES changes of PODS pods, 200 a second
+	$(BENCH_CLUSTER) churn --pods $(PODS) --changes $(CHANGES)
+
+bench-idle: setup operator ## what is written in MINUTES minutes in which nothing changes
+	$(BENCH_CLUSTER) idle --minutes $(MINUTES)
+
+bench-many: setup operator ## CLUSTERS authorised clusters, one of which hangs
+	$(BENCH_CLUSTER) many --clusters $(CLUSTERS)
 
 # Seconds for each target.
 FUZZ_SECONDS ?= 60

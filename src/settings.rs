@@ -54,6 +54,10 @@ pub struct Settings {
     /// runs in.
     #[arg(long, env = "OPERATOR_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
+    /// Counts every `ClusterAuthorization` as a cluster of its own, also several of one cluster: only for
+    /// measuring many clusters with few API servers.
+    #[arg(long, env = "COUNT_SAME_CLUSTER_TWICE", hide = true)]
+    pub count_same_cluster_twice: bool,
     /// How log lines are written.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,

@@ -211,16 +211,28 @@ impl Seen {
     }
 }
 
+/// What several authorisations of one cluster are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameCluster {
+    /// One cluster: the others say so.
+    CountedOnce,
+    /// A cluster each, as if they were different ones: for measurements alone.
+    CountedEach,
+}
+
 /// What the selected clusters say; `Err` names one that has not been read yet, so that an answer would lack it.
 pub fn evidence(
     seen: &[Seen],
     question: &InventoryQuestion<'_>,
     recalled: &BTreeMap<String, LastKnown>,
+    same_cluster: SameCluster,
 ) -> Result<Vec<ClusterEvidence>, ObjectKey> {
     // Of several authorisations of one cluster, the first that is synced counts; without any, the first.
     let mut counted: BTreeMap<&str, &Seen> = BTreeMap::new();
     for one in seen {
-        if let Some(uid) = one.uid() {
+        if let Some(uid) = one.uid()
+            && same_cluster == SameCluster::CountedOnce
+        {
             let best = counted.entry(uid).or_insert(one);
             if one.is_synced() && !best.is_synced() {
                 *best = one;

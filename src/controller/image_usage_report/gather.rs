@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     super::{
-        clusters::{self, InventoryQuestion, Seen},
+        clusters::{self, InventoryQuestion, SameCluster, Seen},
         last_known,
         registries::{Lookup, Registry},
         touch::ObjectKey,
@@ -83,7 +83,12 @@ pub async fn gather(
         Ok(recalled) => recalled,
         Err(error) => return store_failed(error),
     };
-    let clusters = match clusters::evidence(&seen, &inventory_question, &recalled) {
+    let same_cluster = if world.settings.count_same_cluster_twice {
+        SameCluster::CountedEach
+    } else {
+        SameCluster::CountedOnce
+    };
+    let clusters = match clusters::evidence(&seen, &inventory_question, &recalled, same_cluster) {
         Ok(clusters) => clusters,
         Err(cluster) => return Gathered::Waiting(cluster),
     };

@@ -206,10 +206,10 @@ impl Operator {
         Ok(())
     }
 
-    /// Its process, for as long as it runs.
+    /// Its process, while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().and_then(Child::id)
+        self.child.as_ref()?.id()
     }
 
     /// Where registries deliver.

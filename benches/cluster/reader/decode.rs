@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use http_body_util::BodyExt as _;
 use image_usage_operator::cluster::{
     Inventory, Kind, Touched,
@@ -9,10 +10,7 @@ use image_usage_operator::cluster::{
 };
 use kube::Client;
 
-use crate::{
-    Result,
-    once::{Walker, initial_list},
-};
+use super::raw::{Frames, initial_list};
 
 const ROUNDS: usize = 9;
 
@@ -52,8 +50,8 @@ fn apply(frames: &[Vec<u8>], inventory: &mut Inventory) -> Result<Duration> {
 }
 
 async fn record(client: &Client) -> Result<Vec<Vec<u8>>> {
-    let (mut walker, mut bytes) = (Walker::default(), Vec::new());
-    let mut body = initial_list(client, Kind::Pod).await?;
+    let (mut walker, mut bytes) = (Frames::default(), Vec::new());
+    let mut body = initial_list(client, Kind::Pod, Format::Protobuf).await?;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
         bytes.extend_from_slice(&data);
