@@ -73,12 +73,18 @@ impl Context {
                     self.reporter.syncing();
                 }
                 self.reporter.contact();
-                self.read_stream(stream, plan, is_list).await
+                self.read_stream(client, stream, plan, is_list).await
             }
         }
     }
 
-    async fn read_stream(&self, mut stream: EventStream, plan: &mut Plan, is_list: bool) -> Ended {
+    async fn read_stream(
+        &self,
+        client: &Client,
+        mut stream: EventStream,
+        plan: &mut Plan,
+        is_list: bool,
+    ) -> Ended {
         let mut reading = Reading {
             context: self,
             plan,
@@ -104,9 +110,28 @@ impl Context {
                 }
                 Err(_) if reading.list.is_some() => return Err(StreamError::NoListEnd),
                 Err(_) if reading.is_settled => return Err(StreamError::Silent),
-                Err(_) => reading.settle(),
+                Err(_) => {
+                    self.confirm(client, reading.plan).await?;
+                    reading.settle();
+                }
             }
         }
+    }
+
+    /// Sees that the server has reached the version whose changes it was asked for. One that was restored to an
+    /// older state has not: it sends nothing until it has, not even an error. Versions of one kind can be
+    /// compared as numbers (KEP 5504).
+    async fn confirm(&self, client: &Client, plan: &Plan) -> Result<(), StreamError> {
+        let ask = Ask::Page { size: 1, next: None };
+        let page = Page::read(client, self.kind, ask, plan.format(), &self.limits);
+        let page = timeout(self.limits.answer, page)
+            .await
+            .map_err(|_| StreamError::NoAnswer)??;
+        let end = wire::page(page.format, self.kind, &page.body, &mut |_| ())?;
+        if plan.is_ahead_of(&end.resource_version) {
+            return Err(StreamError::Expired);
+        }
+        Ok(())
     }
 
     async fn read_pages(&self, client: &Client, plan: &mut Plan) -> Ended {
