@@ -31,6 +31,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 const LIST_SILENCE: Duration = Duration::from_secs(30);
 /// What was complete is out of date once a new list takes longer than this.
 const LIST_BORNE: Duration = Duration::from_secs(20);
+/// Of an answer that is asked for to see how far a server is: more than an ordinary object.
+const CONFIRMATION_BYTES: usize = 1 << 20;
 /// A contact is reported at most this often: a long list arrives in many pieces.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Divides the size of pages when one is too large.
@@ -123,10 +125,17 @@ impl Context {
     /// compared as numbers (KEP 5504).
     async fn confirm(&self, client: &Client, plan: &Plan) -> Result<(), StreamError> {
         let ask = Ask::Page { size: 1, next: None };
-        let page = Page::read(client, self.kind, ask, plan.format(), &self.limits);
-        let page = timeout(self.limits.answer, page)
-            .await
-            .map_err(|_| StreamError::NoAnswer)??;
+        let limits = Limits {
+            page_bytes: self.limits.page_bytes.min(CONFIRMATION_BYTES),
+            ..self.limits
+        };
+        let page = Page::read(client, self.kind, ask, plan.format(), &limits);
+        let page = match timeout(limits.answer, page).await {
+            Err(_) => return Err(StreamError::NoAnswer),
+            // An object this large is no reason to doubt.
+            Ok(Err(StreamError::FrameTooLarge)) => return Ok(()),
+            Ok(page) => page?,
+        };
         let end = wire::page(page.format, self.kind, &page.body, &mut |_| ())?;
         if plan.is_ahead_of(&end.resource_version) {
             return Err(StreamError::Expired);
