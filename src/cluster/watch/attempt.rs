@@ -32,6 +32,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 const LIST_SILENCE: Duration = Duration::from_secs(30);
 /// What was complete is out of date once a new list takes longer than this.
 const LIST_BORNE: Duration = Duration::from_secs(20);
+/// Of an answer that is asked for to see how far a server is: more than an ordinary object.
+const CONFIRMATION_BYTES: usize = 1 << 20;
 /// A contact is reported at most this often: a long list arrives in many pieces.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Divides the size of pages when one is too large.
@@ -81,12 +83,18 @@ impl Context {
                     self.reporter.syncing();
                 }
                 self.reporter.contact();
-                self.read_stream(stream, plan, is_list).await
+                self.read_stream(client, stream, plan, is_list).await
             }
         }
     }
 
-    async fn read_stream(&self, mut stream: EventStream, plan: &mut Plan, is_list: bool) -> Ended {
+    async fn read_stream(
+        &self,
+        client: &Client,
+        mut stream: EventStream,
+        plan: &mut Plan,
+        is_list: bool,
+    ) -> Ended {
         let mut reading = Reading {
             context: self,
             plan,
@@ -113,9 +121,35 @@ impl Context {
                     return ended.map(|_| Closed::ByServer);
                 }
                 Err(_) if reading.is_settled => return Err(StreamError::Silent),
-                Err(_) => reading.settle(),
+                Err(_) => {
+                    self.confirm(client, reading.plan).await?;
+                    reading.settle();
+                }
             }
         }
+    }
+
+    /// Sees that the server has reached the version whose changes it was asked for. One that was restored to an
+    /// older state has not: it sends nothing until it has, not even an error. Versions of one kind can be
+    /// compared as numbers (KEP 5504).
+    async fn confirm(&self, client: &Client, plan: &Plan) -> Result<(), StreamError> {
+        let ask = Ask::Page { size: 1, next: None };
+        let limits = Limits {
+            page_bytes: self.limits.page_bytes.min(CONFIRMATION_BYTES),
+            ..self.limits
+        };
+        let page = Page::read(client, self.kind, ask, plan.format(), &limits);
+        let page = match timeout(limits.answer, page).await {
+            Err(_) => return Err(StreamError::NoAnswer),
+            // An object this large is no reason to doubt.
+            Ok(Err(StreamError::FrameTooLarge)) => return Ok(()),
+            Ok(page) => page?,
+        };
+        let end = wire::page(page.format, self.kind, &page.body, &mut |_| ())?;
+        if plan.is_ahead_of(&end.resource_version) {
+            return Err(StreamError::Expired);
+        }
+        Ok(())
     }
 
     async fn read_pages(&self, client: &Client, plan: &mut Plan) -> Ended {

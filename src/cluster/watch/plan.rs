@@ -88,6 +88,15 @@ impl Plan {
         known.push_str(version);
     }
 
+    /// Whether more was applied than a server at this version has to tell.
+    pub(super) fn is_ahead_of(&self, version: &str) -> bool {
+        let number = |version: &str| version.parse::<u64>().ok();
+        let reached = self.version.as_deref().and_then(number);
+        reached
+            .zip(number(version))
+            .is_some_and(|(reached, there)| reached > there)
+    }
+
     /// A stream of changes brought something, be it its end, so long after it was opened.
     pub(super) fn heard(&mut self, since_opened: Duration) {
         self.is_proven |= since_opened >= HEALTHY;
@@ -165,8 +174,8 @@ fn is_denied(error: StreamError) -> bool {
     )
 }
 
-/// The server may come back with an older state, restored from a backup. Changes since
-/// a version that it has not reached yet are none, and it does not say so.
+/// The server may come back with an older state, restored from a backup, and count up
+/// past the version that was reached here before it is asked for changes since.
 fn is_outage(error: StreamError) -> bool {
     matches!(
         error,
@@ -279,6 +288,16 @@ mod tests {
             plan.ended(&Err(StreamError::Throttled { retry_after: None }), 1);
         }
         assert_eq!(plan.next(), changes("7"));
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers_where_they_are() {
+        let plan = live("100");
+        assert!(plan.is_ahead_of("99"));
+        assert!(!plan.is_ahead_of("100"));
+        assert!(!plan.is_ahead_of("101"));
+        assert!(!plan.is_ahead_of("opaque"));
+        assert!(!Plan::new().is_ahead_of("1"));
     }
 
     #[test]

@@ -253,6 +253,37 @@ async fn a_silent_stream_is_taken_for_dead_and_listed_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_went_back_to_an_older_state_is_listed_again() {
+    let watch = Running::start([
+        Answer::Break(first_list()),
+        Answer::Open(Vec::new()),
+        page(&["a"], "", 5),
+        Answer::Open(vec![pod("ADDED", "b", 4), list_end(5)]),
+    ]);
+    watch.after(10).await;
+    let expected = [LIST.to_owned(), changes(7), "limit=1".to_owned(), LIST.to_owned()];
+    assert_eq!(watch.server.asked(), expected);
+    assert_eq!(watch.pods(), 1);
+    assert_eq!(watch.state().phase, Phase::Synced);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_stream_of_a_server_that_has_got_as_far_is_in_order() {
+    let watch = Running::start([
+        Answer::Break(first_list()),
+        Answer::Open(Vec::new()),
+        page(&["a"], "", 7),
+        Answer::Silence,
+    ]);
+    watch.after(60).await;
+    let expected = [LIST.to_owned(), changes(7), "limit=1".to_owned()];
+    assert_eq!(watch.server.asked(), expected);
+    assert_eq!(watch.pods(), 2);
+    watch.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_come_back_is_told_and_its_objects_stay() {
     let watch = Running::start([
         Answer::Break(first_list()),

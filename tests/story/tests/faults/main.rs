@@ -26,6 +26,8 @@ const BUDGET: u64 = 256 * MIB;
 /// For what is not to be held at all.
 const FAR_BELOW: u64 = 64 * MIB;
 const ASKED_AGAIN_WITHIN: Duration = Duration::from_secs(120);
+/// Before a stream would be found dead for its silence.
+const FOUND_OUT_WITHIN: Duration = Duration::from_secs(60);
 /// How often the same may be asked while a fault lasts.
 const MOST_ASKED: usize = 20;
 
@@ -108,7 +110,14 @@ async fn restarted_and_restored(far: &Cluster, lane: &Lane<'_>) -> Result<()> {
     lane.recovered("what will be lost").await?;
     let lost = lane.rows().await?;
     far.restore_state(&saved).await?;
+    // Nothing tells of it: that the versions that were reached are still to come has to be found out.
+    let begun = Instant::now();
     lane.recovered("the older state").await?;
+    ensure!(
+        begun.elapsed() < FOUND_OUT_WITHIN,
+        "found out after {:?}",
+        begun.elapsed()
+    );
     let found = lane.rows().await?;
     ensure!(found != lost, "the older state is the newer one: {found:#?}");
     lane.change("found").await?;
@@ -127,7 +136,13 @@ async fn half_open(lane: &Lane<'_>) -> Result<()> {
     .await?;
     lane.proxy.switch(Fault::HalfOpen);
     lane.change("halfopen").await?;
+    let begun = Instant::now();
     lane.recovered("what dead streams hide").await?;
+    ensure!(
+        begun.elapsed() < FOUND_OUT_WITHIN,
+        "found out after {:?}",
+        begun.elapsed()
+    );
     lane.proxy.switch(Fault::None);
     Ok(())
 }
