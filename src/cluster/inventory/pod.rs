@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// A pod, less all that it shares with others.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, a byte each")]
 #[derive(Debug)]
 pub(super) struct Pod {
     pub(super) uid: Uid,

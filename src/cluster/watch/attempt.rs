@@ -104,13 +104,14 @@ impl Context {
             let patience = reading.patience();
             match timeout(patience, stream.next(|event| reading.take(&event))).await {
                 Ok(Ok(Arrived::Bytes(bytes))) => reading.took(bytes)?,
-                Ok(Ok(Arrived::End)) if reading.list.is_some() => return Err(StreamError::NoListEnd),
+                Ok(Ok(Arrived::End)) | Err(_) if reading.list.is_some() => {
+                    return Err(StreamError::NoListEnd);
+                }
                 Ok(ended) => {
                     // Until it ended it worked.
                     reading.heard();
                     return ended.map(|_| Closed::ByServer);
                 }
-                Err(_) if reading.list.is_some() => return Err(StreamError::NoListEnd),
                 Err(_) if reading.is_settled => return Err(StreamError::Silent),
                 Err(_) => {
                     self.confirm(client, reading.plan).await?;
