@@ -246,7 +246,7 @@ async fn what_happens_while_nobody_watches_is_seen_afterwards() -> Result<()> {
         })
     };
     let nowhere = through(client.clone(), |_| Err(StatusCode::SERVICE_UNAVAILABLE));
-    for must_list_again in [false, true] {
+    for is_version_gone in [false, true] {
         let watched = Watched::start(expiring.clone());
         watched.until_synced().await?;
         watched.take_touches();
@@ -259,7 +259,7 @@ async fn what_happens_while_nobody_watches_is_seen_afterwards() -> Result<()> {
                 },
             )
             .await?;
-        let name = format!("while-away-{must_list_again}");
+        let name = format!("while-away-{is_version_gone}");
         let image = format!("--image=away.example.com/{name}:1");
         cluster
             .kubectl(&["--namespace=shop", "run", &name, &image])
@@ -276,17 +276,14 @@ async fn what_happens_while_nobody_watches_is_seen_afterwards() -> Result<()> {
             watched.lines(APP).iter().any(|line| line == earlier),
             "nothing is forgotten meanwhile"
         );
-        is_expired.store(must_list_again, Ordering::Relaxed);
+        is_expired.store(is_version_gone, Ordering::Relaxed);
         watched.clients.send(expiring.clone())?;
         watched.until_synced().await?;
         let repository = format!("away.example.com/{name}");
         let expected = format!("Pod/{stays} Container {stays} {repository}:1 - Running 0/1");
         watched.until_used(&repository, &[&expected]).await?;
         let was_listed = watched.take_touches().contains(&"listed".to_owned());
-        assert_eq!(
-            was_listed, must_list_again,
-            "the real server says that version 1 is gone"
-        );
+        assert!(was_listed, "a server that was away may have been restored");
         watched.end().await?;
     }
     cluster.end().await;

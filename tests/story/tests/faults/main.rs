@@ -23,6 +23,8 @@ use crate::{
 const MIB: u64 = 1 << 20;
 /// Of one cluster.
 const BUDGET: u64 = 256 * MIB;
+/// What the allocator and the other clusters take meanwhile.
+const ASIDE: u64 = 32 * MIB;
 /// For what is not to be held at all.
 const FAR_BELOW: u64 = 64 * MIB;
 const ASKED_AGAIN_WITHIN: Duration = Duration::from_secs(120);
@@ -196,7 +198,7 @@ async fn too_much_is_sent(home: &Home, far: &Access, lane: &Lane<'_>) -> Result<
         reachable: "True",
         reasons: &["MemoryBudgetExceeded"],
     };
-    within(home, lane, Fault::EndlessList, &list, BUDGET).await
+    within(home, lane, Fault::EndlessList, &list, BUDGET + ASIDE).await
 }
 
 /// Endures a fault and sees that the operator does not grow by more than so many bytes.

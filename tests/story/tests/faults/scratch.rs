@@ -23,6 +23,12 @@ pub(crate) struct Row {
     pods: i64,
 }
 
+impl Row {
+    pub(crate) fn has_pods(&self) -> bool {
+        self.pods > 0
+    }
+}
+
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
