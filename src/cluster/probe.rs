@@ -136,10 +136,8 @@ fn excess_of(rule: &ResourceRule) -> Vec<String> {
                 .verbs
                 .iter()
                 .filter(|verb| is_secret || !["get", "list", "watch"].contains(&verb.as_str()));
-            found.extend(verbs.map(|verb| {
-                let dot = if group.is_empty() { "" } else { "." };
-                printable_words(&format!("{verb} {resource}{dot}{group}"))
-            }));
+            let resource = printable(&full_name(group, resource), 128);
+            found.extend(verbs.map(|verb| format!("{} {resource}", printable(verb, 64))));
         }
     }
     found
@@ -157,7 +155,7 @@ async fn permissions(client: &Client, kinds: &[Kind]) -> Result<Vec<Permission>,
                 allowed &= may(client, kind.group(), kind.resource(), verb, None).await?;
             }
             Ok::<_, &'static str>(Some(Permission {
-                resource: full_name(kind),
+                resource: full_name(kind.group(), kind.resource()),
                 verbs: VERBS.to_vec(),
                 allowed,
                 // Nodes tell whose an address is; deployments do without.
@@ -195,11 +193,12 @@ pub async fn is_served(client: &Client, kind: Kind) -> Result<bool, &'static str
     }
 }
 
-fn full_name(kind: Kind) -> String {
-    if kind.group().is_empty() {
-        kind.resource().to_owned()
+/// `deployments.apps`, or `pods` of the core group.
+fn full_name(group: &str, resource: &str) -> String {
+    if group.is_empty() {
+        resource.to_owned()
     } else {
-        format!("{}.{}", kind.resource(), kind.group())
+        format!("{resource}.{group}")
     }
 }
 
@@ -265,12 +264,6 @@ async fn answer<T: DeserializeOwned>(
     tokio::time::timeout(TIMEOUT, answer)
         .await
         .unwrap_or(Err("TimedOut"))
-}
-
-/// The same of several words.
-fn printable_words(text: &str) -> String {
-    let is_allowed = |character: &char| character.is_ascii_graphic() || *character == ' ';
-    text.chars().filter(is_allowed).take(128).collect()
 }
 
 /// Text of a remote server: cut, and without what a terminal would act on.

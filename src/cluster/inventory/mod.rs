@@ -37,6 +37,25 @@ pub use answer::{Lifecycle, Usage, WorkloadUse};
 pub use shared::SharedInventory;
 pub use touched::Touched;
 
+/// In which complete lists an object is.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// In the one being read.
+    seen: bool,
+    /// In the last one that was complete.
+    listed: bool,
+}
+
+impl Mark {
+    /// Of an object that is applied, with the mark it had.
+    fn seen_again(before: Option<Self>) -> Self {
+        Self {
+            seen: true,
+            listed: before.is_some_and(|before| before.listed),
+        }
+    }
+}
+
 /// The state of one cluster as far as it was read.
 #[derive(Debug, Default)]
 pub struct Inventory {
@@ -55,35 +74,19 @@ impl Inventory {
     /// A complete list of a kind begins: objects that are not applied until
     /// [`Inventory::finish`] will be gone. May be called again to start over.
     pub fn begin(&mut self, kind: Kind) {
-        match kind {
-            Kind::Pod => self.pods.values_mut().for_each(|pod| pod.seen = false),
-            Kind::Node => self.nodes.values_mut().for_each(|node| node.seen = false),
-            kind => self
-                .owners
-                .templates_mut()
-                .filter(|template| template.kind == kind)
-                .for_each(|template| template.seen = false),
-        }
+        self.each_mark(kind, |mark| mark.seen = false);
     }
 
     /// The list is complete: what it did not hold was deleted while nobody watched.
     pub fn finish(&mut self, kind: Kind, touched: &mut Touched) {
-        self.retain(kind, |seen, _| seen, touched);
-        match kind {
-            Kind::Pod => self.pods.values_mut().for_each(|pod| pod.listed = true),
-            Kind::Node => self.nodes.values_mut().for_each(|node| node.listed = true),
-            kind => self
-                .owners
-                .templates_mut()
-                .filter(|template| template.kind == kind)
-                .for_each(|template| template.listed = true),
-        }
+        self.retain(kind, |mark| mark.seen, touched);
+        self.each_mark(kind, |mark| mark.listed = true);
     }
 
     /// Goes back to the objects of the last complete list, as they are known now, and
     /// gives back the memory that the others took.
     pub fn forget_unlisted(&mut self, kind: Kind, touched: &mut Touched) {
-        self.retain(kind, |_, listed| listed, touched);
+        self.retain(kind, |mark| mark.listed, touched);
         self.pods.trim();
         self.owners.trim();
         self.contents.trim();
@@ -91,25 +94,34 @@ impl Inventory {
         self.nodes.trim();
     }
 
-    /// Removes the objects of a kind of which the predicate, told whether they are seen
-    /// and listed, does not hold.
-    fn retain(&mut self, kind: Kind, stays: impl Fn(bool, bool) -> bool, touched: &mut Touched) {
+    fn each_mark(&mut self, kind: Kind, change: impl Fn(&mut Mark)) {
+        match kind {
+            Kind::Pod => self.pods.values_mut().for_each(|pod| change(&mut pod.mark)),
+            Kind::Node => self.nodes.values_mut().for_each(|node| change(&mut node.mark)),
+            kind => self
+                .owners
+                .templates_mut()
+                .filter(|template| template.kind == kind)
+                .for_each(|template| change(&mut template.mark)),
+        }
+    }
+
+    /// Removes the objects of a kind of whose marks the predicate does not hold.
+    fn retain(&mut self, kind: Kind, stays: impl Fn(Mark) -> bool, touched: &mut Touched) {
         match kind {
             Kind::Pod => {
-                for id in which(self.pods.iter(), |pod| !stays(pod.seen, pod.listed)) {
+                for id in which(self.pods.iter(), |pod| !stays(pod.mark)) {
                     self.remove_pod(id, touched);
                 }
             }
             Kind::Node => {
-                for id in which(self.nodes.iter(), |node| !stays(node.seen, node.listed)) {
+                for id in which(self.nodes.iter(), |node| !stays(node.mark)) {
                     self.remove_node(id, touched);
                 }
             }
             kind => {
-                let templates = self.owners.templates();
-                let goes =
-                    |template: &Template| template.kind == kind && !stays(template.seen, template.listed);
-                for id in which(templates, goes) {
+                let goes = |template: &Template| template.kind == kind && !stays(template.mark);
+                for id in which(self.owners.templates(), goes) {
                     self.remove_template(id, touched);
                 }
             }

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use super::{
-    Inventory, Touched,
+    Inventory, Mark, Touched,
     table::{Id, Keyed},
     uid::Uid,
 };
@@ -11,8 +11,7 @@ use crate::cluster::model;
 pub(super) struct Node {
     uid: Uid,
     pub(super) addresses: Box<[IpAddr]>,
-    pub(super) seen: bool,
-    pub(super) listed: bool,
+    pub(super) mark: Mark,
 }
 
 impl Keyed for Node {
@@ -29,11 +28,10 @@ impl Inventory {
         let (id, is_new) = self.nodes.find_or_insert(&uid, || Node {
             uid,
             addresses: Box::default(),
-            seen: true,
-            listed: false,
+            mark: Mark::seen_again(None),
         });
         let record = self.nodes.get_mut(id);
-        record.seen = true;
+        record.mark.seen = true;
         if is_new || *record.addresses != *node.addresses {
             self.owned_bytes += size_of_val(&*node.addresses);
             self.owned_bytes -= size_of_val(&*record.addresses);

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::Lifecycle;
+use super::{Lifecycle, Mark};
 use super::{
     content::Content,
     table::{Id, Interner, Keyed},
@@ -48,8 +48,7 @@ pub(super) struct Template {
     pub(super) created: u32,
     pub(super) lifecycle: Lifecycle,
     pub(super) kind: Kind,
-    pub(super) seen: bool,
-    pub(super) listed: bool,
+    pub(super) mark: Mark,
 }
 
 #[derive(Debug, Default)]

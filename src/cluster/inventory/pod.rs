@@ -1,7 +1,7 @@
 use std::hash::BuildHasher;
 
 use super::{
-    Inventory, Touched,
+    Inventory, Mark, Touched,
     content::{Content, NewPart},
     owner::Owner,
     seconds,
@@ -18,10 +18,6 @@ use crate::{
 };
 
 /// A pod, less all that it shares with others.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four bits of one record, of which there are many"
-)]
 #[derive(Debug)]
 pub(super) struct Pod {
     pub(super) uid: Uid,
@@ -38,10 +34,7 @@ pub(super) struct Pod {
     pub(super) created: u32,
     pub(super) is_finished: bool,
     pub(super) is_ready: bool,
-    /// In the list being read.
-    pub(super) seen: bool,
-    /// In the last list that was complete.
-    pub(super) listed: bool,
+    pub(super) mark: Mark,
 }
 
 impl Keyed for Pod {
@@ -69,8 +62,7 @@ impl Inventory {
             created: seconds(pod.meta.created),
             is_finished: pod.finished,
             is_ready: pod.ready && !pod.meta.deleting,
-            seen: true,
-            listed: old.is_some_and(|id| self.pods.get(id).listed),
+            mark: Mark::seen_again(old.map(|id| self.pods.get(id).mark)),
         };
         let Some(id) = old else {
             self.owned_bytes += pod_bytes(&new);

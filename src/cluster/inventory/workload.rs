@@ -1,5 +1,5 @@
 use super::{
-    Inventory, Lifecycle, Touched,
+    Inventory, Lifecycle, Mark, Touched,
     content::NewPart,
     owner::{Owner, Template},
     seconds,
@@ -27,8 +27,7 @@ impl Inventory {
             created: seconds(meta.created),
             lifecycle: template_lifecycle(workload.kind, meta.controller.is_some(), workload.finished),
             kind: workload.kind,
-            seen: true,
-            listed: self.owners.get(id).template.is_some_and(|old| old.listed),
+            mark: Mark::seen_again(self.owners.get(id).template.map(|old| old.mark)),
         };
         let old = self.owners.set_template(id, Some(new));
         let controller = meta

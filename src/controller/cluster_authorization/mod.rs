@@ -16,7 +16,7 @@ use tracing::info;
 
 use crate::{
     cluster::{Access, Guard, Kubeconfig, Session, SessionEvents, SessionOptions, SessionState, Validity},
-    crd::{CONFIRM_CLUSTER, ClusterAuthorization, ClusterAuthorizationStatus, condition_type},
+    crd::{CONFIRM_CLUSTER, Cluster, ClusterAuthorization, ClusterAuthorizationStatus, condition_type},
     event::client_ranges,
     image::RepositoryName,
 };
@@ -157,36 +157,7 @@ impl Authorizations {
             let since = suspended.map_or_else(Timestamp::now, |condition| condition.last_transition_time);
             return Ok((Link::Suspended { since }, None));
         }
-        let (access, validity, fingerprint) =
-            match (&spec.cluster.in_cluster, &spec.cluster.kubeconfig_secret_ref) {
-                (Some(_), None) => {
-                    self.secrets.release(key);
-                    (Access::OwnCluster(self.world.client.clone()), None, [0; 32])
-                }
-                (None, Some(reference)) => {
-                    let data = self.secrets.follow(key, &reference.name).await?;
-                    let (kubeconfig, fingerprint) =
-                        match (data.get(&reference.key), data.get("server"), data.get("config")) {
-                            (Some(bytes), _, _) => {
-                                (Kubeconfig::from_kubeconfig(bytes), fingerprint(&[bytes]))
-                            }
-                            // Argo CD writes no kubeconfig but its parts.
-                            (None, Some(server), Some(config)) => (
-                                Kubeconfig::from_argocd(server, config),
-                                fingerprint(&[server, config]),
-                            ),
-                            _ => {
-                                let missing =
-                                    SecretProblem::KeyMissing(reference.name.clone(), reference.key.clone());
-                                return Err(Problem::Secret(missing));
-                            }
-                        };
-                    let kubeconfig = kubeconfig.map_err(Problem::Kubeconfig)?;
-                    let validity = kubeconfig.validity();
-                    (Access::Kubeconfig(Box::new(kubeconfig)), validity, fingerprint)
-                }
-                _ => return Err(Problem::ClusterNotChosen),
-            };
+        let (access, validity, fingerprint) = self.access(key, &spec.cluster).await?;
         let confirmed = authorization.annotations().get(CONFIRM_CLUSTER);
         let mut fingerprints = self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner);
         let is_renewed = fingerprints.insert(key.clone(), fingerprint) != Some(fingerprint);
@@ -221,6 +192,35 @@ impl Authorizations {
             cancel: self.world.cancel.child_token(),
         });
         Ok((Link::Session(Arc::new(session)), validity))
+    }
+
+    /// With what a permitted cluster is reached, until when that is good, and what tells it from other credentials.
+    async fn access(
+        &self,
+        key: &ObjectKey,
+        cluster: &Cluster,
+    ) -> Result<(Access, Option<Validity>, Fingerprint), Problem> {
+        let Some(reference) = &cluster.kubeconfig_secret_ref else {
+            self.secrets.release(key);
+            return Ok((Access::OwnCluster(self.world.client.clone()), None, [0; 32]));
+        };
+        let data = self.secrets.follow(key, &reference.name).await?;
+        let (kubeconfig, fingerprint) =
+            match (data.get(&reference.key), data.get("server"), data.get("config")) {
+                (Some(bytes), _, _) => (Kubeconfig::from_kubeconfig(bytes), fingerprint(&[bytes])),
+                // Argo CD writes no kubeconfig but its parts.
+                (None, Some(server), Some(config)) => (
+                    Kubeconfig::from_argocd(server, config),
+                    fingerprint(&[server, config]),
+                ),
+                _ => {
+                    let missing = SecretProblem::KeyMissing(reference.name.clone(), reference.key.clone());
+                    return Err(Problem::Secret(missing));
+                }
+            };
+        let kubeconfig = kubeconfig.map_err(Problem::Kubeconfig)?;
+        let validity = kubeconfig.validity();
+        Ok((Access::Kubeconfig(Box::new(kubeconfig)), validity, fingerprint))
     }
 
     /// Lets reports see the cluster as it is authorised now; how it is read.

@@ -18,7 +18,8 @@ use tokio::process::{Child, Command};
 
 pub use http::{Answer, request};
 pub use objects::{
-    ask, condition, create_namespace, create_secret, image_registry, in_cluster, kubeconfig_authorization,
+    ask, condition, create_namespace, create_secret, deployment, image_registry, in_cluster,
+    kubeconfig_authorization, usage_report,
 };
 
 use crate::{NAMESPACE, TOKEN, operator_binary};

@@ -10,8 +10,11 @@ use anyhow::{Context as _, Result, ensure};
 use local_cluster::{Access, Cluster, Credentials, wait_until};
 use serde_json::{Value, json};
 use story::{
-    NAMESPACE, Report,
-    operator::{Operator, condition, create_namespace, create_secret, kubeconfig_authorization},
+    NAMESPACE, Report, example,
+    operator::{
+        Operator, condition, create_namespace, create_secret, deployment, kubeconfig_authorization,
+        usage_report,
+    },
     report,
 };
 
@@ -67,21 +70,13 @@ async fn a_cluster_stays_itself_through_new_credentials_other_clusters_and_resta
 
 /// The account that examples describe, and a Deployment.
 async fn prepare(cluster: &Access, pods: i64) -> Result<()> {
-    let reader = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/remote-cluster.yaml");
-    cluster.kubectl(&["apply", "--filename", reader]).await?;
+    cluster
+        .apply(&fs::read_to_string(example("remote-cluster.yaml"))?)
+        .await?;
     create_namespace(cluster, SHOP).await?;
-    let labels = json!({"app": "web"});
-    let deployment = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "web", "namespace": SHOP},
-        "spec": {
-            "replicas": pods,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": IMAGE}]}},
-        },
-    });
-    cluster.apply(&deployment.to_string()).await?;
+    cluster
+        .apply(&deployment(SHOP, "web", IMAGE, pods).to_string())
+        .await?;
     Ok(())
 }
 
@@ -97,13 +92,8 @@ struct Story<'a> {
 
 impl Story<'_> {
     async fn ask(&self) -> Result<()> {
-        let object = json!({
-            "apiVersion": "imageusage.dev/v1alpha1",
-            "kind": "ImageUsageReport",
-            "metadata": {"name": REPORT, "namespace": NAMESPACE},
-            "spec": {"image": IMAGE},
-        });
-        self.home.apply(&object.to_string()).await?;
+        let question = usage_report(NAMESPACE, REPORT, &json!({"image": IMAGE}));
+        self.home.apply(&question.to_string()).await?;
         Ok(())
     }
 

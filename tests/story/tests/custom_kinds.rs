@@ -1,15 +1,16 @@
 //! Kinds with an embedded pod template that the configuration names: read where a cluster has them, a gap where it
 //! does not let them be read.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use anyhow::{Result, ensure};
 use local_cluster::{Access, Cluster, wait_until};
 use serde_json::{Value, json};
 use story::{
-    NAMESPACE, Report,
+    NAMESPACE, Report, example,
     operator::{
         Operator, create_namespace, create_secret, in_cluster, install_definitions, kubeconfig_authorization,
+        usage_report,
     },
     report,
 };
@@ -113,8 +114,8 @@ async fn templates_in_custom_objects_count_where_a_cluster_has_the_kind() -> Res
     install_definitions(&home).await?;
     create_namespace(&home, NAMESPACE).await?;
     create_namespace(&home, SHOP).await?;
-    let reader = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/remote-cluster.yaml");
-    home.kubectl(&["apply", "--filename", reader]).await?;
+    home.apply(&fs::read_to_string(example("remote-cluster.yaml"))?)
+        .await?;
     let (there, absent) = KINDS.split_at(2);
     for kind in there {
         serve(&home, kind).await?;
@@ -185,13 +186,8 @@ async fn serve(home: &Access, kind: &Served) -> Result<()> {
 }
 
 async fn ask(home: &Access, kind: &Served) -> Result<()> {
-    let object = json!({
-        "apiVersion": "imageusage.dev/v1alpha1",
-        "kind": "ImageUsageReport",
-        "metadata": {"name": kind.resource, "namespace": NAMESPACE},
-        "spec": {"image": kind.image()},
-    });
-    home.apply(&object.to_string()).await?;
+    let question = usage_report(NAMESPACE, kind.resource, &json!({"image": kind.image()}));
+    home.apply(&question.to_string()).await?;
     Ok(())
 }
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use story::{
     NAMESPACE, Report, TOKEN,
     operator::{
-        Operator, condition, create_namespace, create_secret, image_registry, in_cluster,
-        kubeconfig_authorization, request,
+        Operator, condition, create_namespace, create_secret, deployment, image_registry, in_cluster,
+        kubeconfig_authorization, request, usage_report,
     },
     report,
 };
@@ -123,13 +123,8 @@ impl Live<'_> {
 }
 
 async fn ask(home: &Access, name: &str, spec: &Value) -> Result<()> {
-    let object = json!({
-        "apiVersion": "imageusage.dev/v1alpha1",
-        "kind": "ImageUsageReport",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": spec,
-    });
-    home.apply(&object.to_string()).await?;
+    home.apply(&usage_report(NAMESPACE, name, spec).to_string())
+        .await?;
     Ok(())
 }
 
@@ -177,18 +172,9 @@ async fn deliver_push(operator: &Operator, path: &str, id: &str, time: Timestamp
 }
 
 async fn deploy(cluster: &Access, name: &str, replicas: i64) -> Result<()> {
-    let labels = json!({"app": name});
-    let deployment = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": SHOP},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": IMAGE}]}},
-        },
-    });
-    cluster.apply(&deployment.to_string()).await?;
+    cluster
+        .apply(&deployment(SHOP, name, IMAGE, replicas).to_string())
+        .await?;
     Ok(())
 }
 

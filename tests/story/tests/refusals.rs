@@ -15,7 +15,7 @@ use story::{
     NAMESPACE, TOKEN,
     operator::{
         Operator, condition, create_namespace, create_secret, image_registry, in_cluster,
-        kubeconfig_authorization,
+        kubeconfig_authorization, usage_report,
     },
 };
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
@@ -42,13 +42,7 @@ async fn an_invalid_report_is_refused_with_words_that_help() -> Result<()> {
 }
 
 fn report(name: &str, spec: &Value) -> String {
-    let object = json!({
-        "apiVersion": "imageusage.dev/v1alpha1",
-        "kind": "ImageUsageReport",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": spec,
-    });
-    object.to_string()
+    usage_report(NAMESPACE, name, spec).to_string()
 }
 
 async fn the_api_server_refuses_with_the_reason(home: &Access) -> Result<()> {

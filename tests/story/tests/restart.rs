@@ -18,7 +18,7 @@ use local_cluster::{Access, Cluster, Image, Registry, wait_until};
 use serde_json::json;
 use story::{
     NAMESPACE, Report, TOKEN,
-    operator::{Operator, condition, image_registry, request},
+    operator::{Operator, condition, image_registry, request, usage_report},
     report,
 };
 use tokio::{
@@ -62,13 +62,9 @@ async fn accepted(home: &Access, name: &str, host: &str) -> Result<String> {
 }
 
 async fn ask_for_pushes(home: &Access, name: &str, repository: &str) -> Result<()> {
-    let object = json!({
-        "apiVersion": "imageusage.dev/v1alpha1",
-        "kind": "ImageUsageReport",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"repository": repository, "events": {"categories": ["Push"], "limit": 200}},
-    });
-    home.apply(&object.to_string()).await?;
+    let spec = json!({"repository": repository, "events": {"categories": ["Push"], "limit": 200}});
+    home.apply(&usage_report(NAMESPACE, name, &spec).to_string())
+        .await?;
     Ok(())
 }
 

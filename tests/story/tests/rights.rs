@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use story::{
     HOME, NAMESPACE, TOKEN, chart, example,
     operator::{
-        Operator, ask, condition, create_namespace, create_secret, image_registry, in_cluster,
+        Operator, ask, condition, create_namespace, create_secret, deployment, image_registry, in_cluster,
         install_definitions, kubeconfig_authorization, request,
     },
 };
@@ -146,17 +146,7 @@ async fn the_small_flow_works(home: &Access, operator: &Operator) -> Result<()> 
         })
         .await?;
     }
-    let pod = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "web", "namespace": TEAM},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": {"app": "web"}},
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "app", "image": IMAGE}]}},
-        },
-    });
-    home.apply(&pod.to_string()).await?;
+    home.apply(&deployment(TEAM, "web", IMAGE, 1).to_string()).await?;
     let envelope = json!({"events": [{
         "id": "only",
         "timestamp": jiff::Timestamp::now().to_string(),

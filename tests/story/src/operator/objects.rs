@@ -71,6 +71,33 @@ pub fn kubeconfig_authorization(namespace: &str, name: &str) -> Value {
     })
 }
 
+/// A question.
+#[must_use]
+pub fn usage_report(namespace: &str, name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "imageusage.dev/v1alpha1",
+        "kind": "ImageUsageReport",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    })
+}
+
+/// A Deployment of one container.
+#[must_use]
+pub fn deployment(namespace: &str, name: &str, image: &str, replicas: i64) -> Value {
+    let labels = json!({"app": name});
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": image}]}},
+        },
+    })
+}
+
 /// Asks anew: a report of this name that was not there before is answered at once, whatever was written lately.
 /// Returns its first answer that `accept` takes.
 pub async fn ask<T>(
@@ -79,13 +106,8 @@ pub async fn ask<T>(
     spec: &Value,
     accept: impl Fn(&Report) -> Result<T>,
 ) -> Result<(Report, T)> {
-    let object = json!({
-        "apiVersion": "imageusage.dev/v1alpha1",
-        "kind": "ImageUsageReport",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": spec,
-    });
-    home.apply(&object.to_string()).await?;
+    home.apply(&usage_report(NAMESPACE, name, spec).to_string())
+        .await?;
     wait_until(
         ANSWERED_WITHIN,
         &format!("the answer of report {name}"),

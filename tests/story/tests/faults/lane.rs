@@ -11,7 +11,7 @@ use local_cluster::{Access, wait_until};
 use serde_json::{Value, json};
 use story::{
     Report,
-    operator::{condition, create_namespace, create_secret, kubeconfig_authorization},
+    operator::{condition, create_namespace, create_secret, kubeconfig_authorization, usage_report},
     proxy::{Fault, Proxy},
 };
 
@@ -62,12 +62,7 @@ impl<'a> Lane<'a> {
         create_secret(&home.cluster, namespace, "far", "kubeconfig", &kubeconfig).await?;
         let authorization = kubeconfig_authorization(namespace, "far");
         home.cluster.apply(&authorization.to_string()).await?;
-        let report = json!({
-            "apiVersion": "imageusage.dev/v1alpha1",
-            "kind": "ImageUsageReport",
-            "metadata": {"name": "usage", "namespace": namespace},
-            "spec": {"repository": lane.repository()},
-        });
+        let report = usage_report(namespace, "usage", &json!({"repository": lane.repository()}));
         home.cluster.apply(&report.to_string()).await?;
         lane.recovered("the first answer").await?;
         Ok(lane)
