@@ -36,14 +36,16 @@ mod ranges;
 mod reason;
 
 pub use client::{ClientError, guarded_client};
-pub use reason::{reason, reason_of_code};
+pub use reason::{reason, reason_of_code, retry_after};
 
 /// The reason of a condition where an address is refused.
 pub const ADDRESS_NOT_ALLOWED: &str = "AddressNotAllowed";
 
-/// After this silence the system asks the peer whether it is still there, so that
-/// a watch on a connection that vanished ends.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// After this silence the system asks the peer whether it is still there, and again
+/// and again, so that a watch on a connection that vanished ends within 30 seconds.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
+const TCP_KEEPALIVE_AGAIN: Duration = Duration::from_secs(5);
+const TCP_KEEPALIVE_TRIES: u32 = 3;
 
 /// Says neither name nor address: it may tell what a name means inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -115,6 +117,8 @@ impl Guard {
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_keepalive(Some(TCP_KEEPALIVE));
+        connector.set_keepalive_interval(Some(TCP_KEEPALIVE_AGAIN));
+        connector.set_keepalive_retries(Some(TCP_KEEPALIVE_TRIES));
         GuardedConnector {
             guard: self.clone(),
             connector,

@@ -64,27 +64,44 @@ pub struct Permission {
     pub optional: bool,
 }
 
+/// Why a question was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unanswered {
+    pub reason: &'static str,
+    /// How long the API server asks to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<&'static str> for Unanswered {
+    fn from(reason: &'static str) -> Self {
+        Self {
+            reason,
+            retry_after: None,
+        }
+    }
+}
+
 /// The version the API server states; any answer shows that it is there.
-pub async fn version(client: &Client) -> Result<String, &'static str> {
+pub async fn version(client: &Client) -> Result<String, Unanswered> {
     let Info { git_version, .. } = answer(client, Request::get("/version").body(Vec::new())).await?;
     Ok(printable(&git_version, 64))
 }
 
 /// Which cluster it is.
-pub async fn identity(client: &Client) -> Result<ClusterIdentity, &'static str> {
+pub async fn identity(client: &Client) -> Result<ClusterIdentity, Unanswered> {
     let version = version(client).await?;
     let namespaces = request::Request::new(Namespace::url_path(&(), None));
     let question = namespaces.get_metadata(IDENTITY_NAMESPACE, &GetParams::default());
     let uid = match answer::<PartialObjectMeta<Namespace>>(client, question).await {
         Ok(namespace) => namespace.metadata.uid.map(|uid| printable(&uid, 64)),
-        Err("Forbidden" | "RequestRefused") => None,
-        Err(reason) => return Err(reason),
+        Err(refused) if ["Forbidden", "RequestRefused"].contains(&refused.reason) => None,
+        Err(unanswered) => return Err(unanswered),
     };
     Ok(ClusterIdentity { uid, version })
 }
 
 /// What it lets us do.
-pub async fn rights(client: &Client, kinds: &[Kind]) -> Result<Rights, &'static str> {
+pub async fn rights(client: &Client, kinds: &[Kind]) -> Result<Rights, Unanswered> {
     Ok(Rights {
         permissions: permissions(client, kinds).await?,
         excess: excess(client).await?,
@@ -92,7 +109,7 @@ pub async fn rights(client: &Client, kinds: &[Kind]) -> Result<Rights, &'static 
 }
 
 /// What it lets us do beyond reading, and reading Secrets: everywhere in the cluster, as far as it says so.
-async fn excess(client: &Client) -> Result<Vec<String>, &'static str> {
+async fn excess(client: &Client) -> Result<Vec<String>, Unanswered> {
     let question = SelfSubjectRulesReview {
         spec: SelfSubjectRulesReviewSpec {
             // What holds in this namespace mostly holds in all: nobody is given rights in it alone.
@@ -103,8 +120,10 @@ async fn excess(client: &Client) -> Result<Vec<String>, &'static str> {
     let reviewed = match review(client, &question).await {
         Ok(reviewed) => reviewed,
         // It does not say.
-        Err("Forbidden" | "RequestRefused" | "ServerError") => return Ok(Vec::new()),
-        Err(reason) => return Err(reason),
+        Err(refused) if ["Forbidden", "RequestRefused", "ServerError"].contains(&refused.reason) => {
+            return Ok(Vec::new());
+        }
+        Err(unanswered) => return Err(unanswered),
     };
     let rules = reviewed
         .status
@@ -144,7 +163,7 @@ fn excess_of(rule: &ResourceRule) -> Vec<String> {
 }
 
 /// What it lets us read.
-async fn permissions(client: &Client, kinds: &[Kind]) -> Result<Vec<Permission>, &'static str> {
+async fn permissions(client: &Client, kinds: &[Kind]) -> Result<Vec<Permission>, Unanswered> {
     let mut permissions: Vec<Permission> = stream::iter(kinds.to_vec())
         .map(|kind| async move {
             if !is_served(client, kind).await? {
@@ -154,7 +173,7 @@ async fn permissions(client: &Client, kinds: &[Kind]) -> Result<Vec<Permission>,
             for verb in VERBS {
                 allowed &= may(client, kind.group(), kind.resource(), verb, None).await?;
             }
-            Ok::<_, &'static str>(Some(Permission {
+            Ok::<_, Unanswered>(Some(Permission {
                 resource: full_name(kind.group(), kind.resource()),
                 verbs: VERBS.to_vec(),
                 allowed,
@@ -176,7 +195,7 @@ async fn permissions(client: &Client, kinds: &[Kind]) -> Result<Vec<Permission>,
 }
 
 /// Whether the cluster has the kind at all. An access review, and a refusal, do not say.
-pub async fn is_served(client: &Client, kind: Kind) -> Result<bool, &'static str> {
+pub async fn is_served(client: &Client, kind: Kind) -> Result<bool, Unanswered> {
     let Kind::Custom(custom) = kind else {
         return Ok(true);
     };
@@ -186,10 +205,10 @@ pub async fn is_served(client: &Client, kind: Kind) -> Result<bool, &'static str
             .resources
             .iter()
             .any(|resource| resource.name == custom.resource)),
-        Err("RequestRefused") => Ok(false),
+        Err(refused) if refused.reason == "RequestRefused" => Ok(false),
         // It may not be asked for: then what a review says counts.
-        Err("Forbidden") => Ok(true),
-        Err(reason) => Err(reason),
+        Err(refused) if refused.reason == "Forbidden" => Ok(true),
+        Err(unanswered) => Err(unanswered),
     }
 }
 
@@ -208,7 +227,7 @@ async fn may(
     resource: &str,
     verb: &str,
     name: Option<&str>,
-) -> Result<bool, &'static str> {
+) -> Result<bool, Unanswered> {
     let question = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
@@ -227,7 +246,7 @@ async fn may(
 }
 
 /// Has an access review answered.
-async fn review<T>(client: &Client, question: &T) -> Result<T, &'static str>
+async fn review<T>(client: &Client, question: &T) -> Result<T, Unanswered>
 where
     T: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
 {
@@ -241,7 +260,7 @@ where
 async fn answer<T: DeserializeOwned>(
     client: &Client,
     question: Result<Request<Vec<u8>>, impl Sized>,
-) -> Result<T, &'static str> {
+) -> Result<T, Unanswered> {
     let question = question.map_err(|_| "RequestRefused")?.map(Body::from);
     let answer = async {
         let response = client
@@ -249,7 +268,10 @@ async fn answer<T: DeserializeOwned>(
             .await
             .map_err(|error| guard::reason(&error))?;
         if !response.status().is_success() {
-            return Err(guard::reason_of_code(response.status()));
+            return Err(Unanswered {
+                reason: guard::reason_of_code(response.status()),
+                retry_after: guard::retry_after(response.headers()),
+            });
         }
         let body = Limited::new(response.into_body(), LONGEST).collect().await;
         let body = body.map_err(|error| {
@@ -259,11 +281,11 @@ async fn answer<T: DeserializeOwned>(
                 "ConnectionFailed"
             }
         })?;
-        serde_json::from_slice(&body.to_bytes()).map_err(|_| "Malformed")
+        Ok(serde_json::from_slice(&body.to_bytes()).map_err(|_| "Malformed")?)
     };
     tokio::time::timeout(TIMEOUT, answer)
         .await
-        .unwrap_or(Err("TimedOut"))
+        .unwrap_or(Err("TimedOut".into()))
 }
 
 /// Text of a remote server: cut, and without what a terminal would act on.

@@ -2,9 +2,9 @@
 //! safe alternative: the other side writes names into its certificates, bodies and
 //! status messages.
 
-use std::{error::Error, io};
+use std::{error::Error, io, time::Duration};
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use rustls::CertificateError;
 
 use super::{ADDRESS_NOT_ALLOWED, AddressNotAllowed, NameNotResolved};
@@ -59,6 +59,13 @@ pub fn reason_of_code(code: StatusCode) -> &'static str {
         code if code.is_server_error() => "ServerError",
         _ => "RequestRefused",
     }
+}
+
+/// How long an answer asks to be left alone, in seconds; API servers send no dates.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// An error and all it goes back to.

@@ -8,10 +8,10 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backoff::{backoff, random},
+    backoff::{asked_for, backoff, random},
     cluster::{
         ClusterIdentity, Guard, Kind, Limits, SharedInventory, Timeouts, TouchSink, guarded_client,
-        probe::{self, Rights},
+        probe::{self, Rights, Unanswered},
         watch::{self as watches, ClusterState, Target},
     },
     image::RepositoryName,
@@ -44,15 +44,15 @@ pub(super) struct Reader {
 
 /// Why the API server is not read yet.
 struct NotAdmitted {
-    reason: &'static str,
+    unanswered: Unanswered,
     /// The cluster that answered, where it is the wrong one.
     stranger: Option<ClusterIdentity>,
 }
 
-impl From<&'static str> for NotAdmitted {
-    fn from(reason: &'static str) -> Self {
+impl From<Unanswered> for NotAdmitted {
+    fn from(unanswered: Unanswered) -> Self {
         Self {
-            reason,
+            unanswered,
             stranger: None,
         }
     }
@@ -61,7 +61,7 @@ impl From<&'static str> for NotAdmitted {
 /// What a look at the API server showed.
 enum Look {
     Answered,
-    Silent(&'static str),
+    Silent(Unanswered),
     /// There are other credentials, or another cluster answers: it has to be let in anew.
     Anew,
 }
@@ -116,11 +116,16 @@ impl Reader {
                 },
             };
             self.meet(refused.stranger);
-            tell(refused.reason);
+            let Unanswered { reason, retry_after } = refused.unanswered;
+            tell(reason);
             failures += 1;
-            tokio::select! {
+            let wait = match retry_after {
+                Some(wait) => asked_for(wait, random()),
                 // At least a second: the answer may have been immediate.
-                () = sleep(Duration::from_secs(1) + backoff(failures + 1, random())) => {}
+                None => Duration::from_secs(1) + backoff(failures + 1, random()),
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
                 () = changed(accesses) => failures = 0,
             }
         }
@@ -130,7 +135,7 @@ impl Reader {
         let cluster = probe::identity(client).await?;
         if !self.is_expected(&cluster) {
             return Err(NotAdmitted {
-                reason: CLUSTER_CHANGED,
+                unanswered: CLUSTER_CHANGED.into(),
                 stranger: Some(cluster),
             });
         }
@@ -208,21 +213,26 @@ impl Reader {
             reach.send_if_modified(|reach| std::mem::replace(reach, Reach::Reached) != Reach::Reached);
         };
         let (mut looks, mut missed) = (0_u32, 0);
-        let mut must_reconnect = false;
+        let (mut must_reconnect, mut asked_wait) = (false, None);
         loop {
             let is_doubtful = must_reconnect && missed < PROBES_MISSED;
+            let wait = if is_doubtful { PROBE_AGAIN } else { PROBE_EVERY };
+            let wait = asked_wait
+                .take()
+                .map_or(wait, |asked| wait.max(asked_for(asked, random())));
             let look = tokio::select! {
                 biased;
                 () = changed(&mut accesses) => Look::Anew,
-                () = sleep(if is_doubtful { PROBE_AGAIN } else { PROBE_EVERY }) => {
+                () = sleep(wait) => {
                     looks = looks.wrapping_add(1);
                     let client = newest.borrow().clone();
                     self.look(&client, looks.is_multiple_of(PROBES_BETWEEN_REVIEWS)).await
                 }
             };
             match look {
-                Look::Silent(reason) => {
+                Look::Silent(Unanswered { reason, retry_after }) => {
                     missed += 1;
+                    asked_wait = retry_after;
                     // A wait that was asked for is kept.
                     must_reconnect |= reason != "TooManyRequests";
                     if missed >= PROBES_MISSED || reason == "Unauthorized" {
@@ -251,7 +261,7 @@ impl Reader {
         if !is_review {
             return match probe::version(client).await {
                 Ok(_) => Look::Answered,
-                Err(reason) => Look::Silent(reason),
+                Err(unanswered) => Look::Silent(unanswered),
             };
         }
         match self.identify(client).await {
@@ -262,7 +272,7 @@ impl Reader {
             Err(NotAdmitted {
                 stranger: Some(_), ..
             }) => Look::Anew,
-            Err(NotAdmitted { reason, .. }) => Look::Silent(reason),
+            Err(NotAdmitted { unanswered, .. }) => Look::Silent(unanswered),
         }
     }
 

@@ -1,6 +1,6 @@
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use kube::client::{Body, Client};
-use std::{ops::Range, time::Duration};
+use std::ops::Range;
 use tokio::time::timeout;
 
 use super::{Limits, StreamError};
@@ -88,7 +88,7 @@ pub(super) async fn open(
     if head.status != StatusCode::OK {
         return Err(StreamError::from_code(
             head.status.as_u16(),
-            retry_after(&head.headers),
+            guard::retry_after(&head.headers),
         ));
     }
     let is_protobuf = head.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
@@ -102,12 +102,6 @@ pub(super) async fn open(
         Format::Json
     };
     Ok((body, format))
-}
-
-/// Seconds; API servers send no dates.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    seconds.parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]
