@@ -16,7 +16,10 @@ use std::{
 use image_usage_operator::{
     event::{AddressSource, Category, RegistryEvent, SourceAddress},
     image::Digest,
-    store::{Clause, Delivery, EventLog, EventQuery, EventReader, RegistryKey, Select, SqliteStore, Window},
+    store::{
+        Clause, Clients, Delivery, EventLog, EventQuery, EventReader, RegistryKey, Select, SqliteStore,
+        Upkeep, Window,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
@@ -323,6 +326,7 @@ async fn reads(events: usize) -> Result<()> {
                 window: everything,
                 attribution: image_usage_operator::event::Attribution::Named,
             }],
+            clients: Clients::default(),
         };
         let (mut pages, mut tallies) = (Vec::new(), Vec::new());
         for round in 0..200 {

@@ -19,7 +19,7 @@ use crate::{
     controller::{self, Interests, ObjectKey, Registries, Touched, World},
     receive::{self, Directory, Receiver},
     settings::Settings,
-    store::{RegistryKey, SqliteStore},
+    store::{RegistryKey, SqliteStore, Store},
     telemetry::{self, Metrics},
     web::{self, Readiness},
 };
@@ -57,12 +57,7 @@ async fn operate(settings: Settings) -> Result<(), String> {
     let registries = Arc::new(Registries::default());
     let interests = Arc::new(Interests::default());
     let touched_registries = Arc::new(Touched::default());
-    let store = Arc::new(open_store(
-        &settings.data_dir,
-        &registries,
-        &interests,
-        &touched_registries,
-    )?);
+    let store = open_store(&settings.data_dir, &registries, &interests, &touched_registries)?;
     let directory = Arc::new(Directory::default());
     let webhook = bind(settings.webhook_address).await?;
     let health = bind(settings.health_address).await?;
@@ -120,7 +115,7 @@ async fn operate(settings: Settings) -> Result<(), String> {
 /// Starts the tasks of the process.
 fn start(
     world: &Arc<World>,
-    store: &Arc<SqliteStore>,
+    store: &Arc<dyn Store>,
     receiver: Receiver,
     webhook: TcpListener,
     health: TcpListener,
@@ -232,7 +227,7 @@ fn open_store(
     registries: &Arc<Registries>,
     interests: &Arc<Interests>,
     touched: &Arc<Touched>,
-) -> Result<SqliteStore, String> {
+) -> Result<Arc<dyn Store>, String> {
     std::fs::create_dir_all(folder).map_err(failed("failed to make the data folder"))?;
     let (registries, interests, touched) = (registries.clone(), interests.clone(), touched.clone());
     let on_change = move |registry: &RegistryKey, repositories: &[String]| {
@@ -243,7 +238,8 @@ fn open_store(
         interests.touch_repositories(&registries.names(&key, repositories));
         touched.touch([key]);
     };
-    SqliteStore::open(&folder.join("events.db"), on_change).map_err(|error| error.to_string())
+    let store = SqliteStore::open(&folder.join("events.db"), on_change).map_err(|error| error.to_string())?;
+    Ok(Arc::new(store))
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, String> {
@@ -281,14 +277,14 @@ async fn follow_namespaces(
 }
 
 /// Removes events past their registry's retention.
-async fn purge(world: Arc<World>, store: Arc<SqliteStore>) {
+async fn purge(world: Arc<World>, store: Arc<dyn Store>) {
     let mut ticks = tokio::time::interval(PURGE_EVERY);
     while world.cancel.run_until_cancelled(ticks.tick()).await.is_some() {
         for registry in world.registries.all() {
             let Ok(before) = Timestamp::now().checked_sub(registry.retention) else {
                 continue;
             };
-            match store.purge(&registry.store_key(), before).await {
+            match store.purge(registry.store_key(), before).await {
                 Ok(purged) if purged.raw > 0 => {
                     info!(registry = %registry.key, events = purged.raw, "removed old events");
                 }

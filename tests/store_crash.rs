@@ -16,7 +16,10 @@ use std::{
 use image_usage_operator::{
     event::{Attribution, Category, LogicalCategory, RegistryEvent},
     image::Digest,
-    store::{Clause, Delivery, EventLog, EventQuery, EventReader, RegistryKey, Select, SqliteStore, Window},
+    store::{
+        Clause, Clients, Delivery, EventLog, EventQuery, EventReader, RegistryKey, Select, SqliteStore,
+        Upkeep, Window,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -159,6 +162,7 @@ async fn pulls(store: &SqliteStore, repository: String) -> BTreeMap<String, (Log
         repository,
         categories: Vec::new(),
         clauses: vec![all],
+        clients: Clients::default(),
     };
     let found = store.events(query, None, usize::MAX).await.unwrap();
     let count = found.len();

@@ -6,6 +6,8 @@ pub(crate) mod conformance;
 mod sqlite;
 mod usage;
 
+use std::{fmt, sync::Arc};
+
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use thiserror::Error;
@@ -15,7 +17,7 @@ use crate::{
     image::Digest,
 };
 
-pub use sqlite::{Purged, SqliteStore};
+pub use sqlite::SqliteStore;
 pub use usage::{LastKnown, RepositoryUses, UsageStore};
 
 /// The `ImageRegistry` whose events these are. A new object of the same name is
@@ -96,7 +98,7 @@ pub struct TagPointer {
 }
 
 /// A question about the logical events of one repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct EventQuery {
     pub registry: RegistryKey,
     pub repository: String,
@@ -104,6 +106,61 @@ pub struct EventQuery {
     pub categories: Vec<LogicalCategory>,
     /// Disjoint: no event matches two of them.
     pub clauses: Vec<Clause>,
+    pub clients: Clients,
+}
+
+/// What an event says of who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventClient<'a> {
+    pub address: Option<SourceAddress>,
+    pub actor: Option<&'a str>,
+}
+
+impl AttributedEvent {
+    fn client(&self) -> EventClient<'_> {
+        EventClient {
+            address: self.event.address,
+            actor: self.event.actor.as_deref(),
+        }
+    }
+}
+
+impl Tally {
+    fn client(&self) -> EventClient<'_> {
+        EventClient {
+            address: self.address,
+            actor: self.actor.as_deref(),
+        }
+    }
+}
+
+/// Whose events are asked for. What an address means is not the store's to know: the
+/// one who asks decides, of each client that the events name.
+#[derive(Clone, Default)]
+pub struct Clients(Option<Arc<dyn Fn(EventClient<'_>) -> bool + Send + Sync>>);
+
+impl Clients {
+    /// Those that `lets_through` says yes to; always the same of one client.
+    pub fn only(lets_through: impl Fn(EventClient<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(lets_through)))
+    }
+
+    /// Whether all are asked for.
+    #[must_use]
+    pub fn are_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    #[must_use]
+    pub fn let_through(&self, client: EventClient<'_>) -> bool {
+        self.0.as_ref().is_none_or(|lets_through| lets_through(client))
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.are_all() { "All" } else { "Some" })
+    }
 }
 
 /// Some of a repository's events, and how they belong to what was asked for.
@@ -136,12 +193,13 @@ pub struct AttributedEvent {
     pub attribution: Attribution,
 }
 
-/// How many of a query's events share a category, an address and an attribution.
+/// How many of a query's events share a category, a client and an attribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
     pub category: LogicalCategory,
     pub target: Option<DeleteTarget>,
     pub address: Option<SourceAddress>,
+    pub actor: Option<Arc<str>>,
     pub attribution: Attribution,
     pub count: i64,
     pub first: Timestamp,
@@ -217,3 +275,30 @@ pub trait EventReader: Send + Sync + 'static {
     /// What is known of each source of a registry, by name.
     fn sources(&self, registry: RegistryKey) -> BoxFuture<'_, Result<Vec<SourceState>, StoreError>>;
 }
+
+/// What a purge removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Purged {
+    pub raw: u64,
+    pub logical: u64,
+}
+
+/// Keeps a store in order while it is used.
+pub trait Upkeep: Send + Sync + 'static {
+    /// Removes the events of a registry that happened and were received before `before`, in
+    /// steps between which deliveries are written. Facts stay: tag pointers, manifests,
+    /// first and last times.
+    fn purge(&self, registry: RegistryKey, before: Timestamp) -> BoxFuture<'_, Result<Purged, StoreError>>;
+    /// Resolves once all that was appended before can be read.
+    fn linked(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Resolves when nothing is stored any more: after [`close`](Self::close), or because the
+    /// store cannot go on.
+    fn closed(&self) -> BoxFuture<'_, ()>;
+    /// Refuses what comes from now on, and finishes what came before.
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// All that a store does.
+pub trait Store: EventLog + EventReader + UsageStore + Upkeep {}
+
+impl<T: EventLog + EventReader + UsageStore + Upkeep> Store for T {}

@@ -140,6 +140,7 @@ pub fn known(pointers: &[(&str, char)]) -> RegistryEvidence {
 
 pub fn tally(category: LogicalCategory, address: Option<&str>, count: i64) -> Tally {
     Tally {
+        actor: None,
         category,
         target: None,
         address: address.map(|address| SourceAddress {

@@ -9,7 +9,7 @@ use crate::{
     crd::{ImageUsageReport, ImageUsageReportStatus},
     event::{LogicalCategory, clauses},
     image::{Digest, RepositoryName},
-    store::{AttributedEvent, Clause, EventQuery, PageKey, StoreError, Tally},
+    store::{Clause, Clients, EventQuery, StoreError, Tally},
 };
 
 use super::{
@@ -23,12 +23,8 @@ use super::{
     accepted,
 };
 
-/// Events read at a time.
-const PAGE: usize = 200;
 /// Tags of a repository whose events are counted one by one.
 const TALLIED_TAGS: usize = 200;
-/// Pages looked through for events that the filter on network types lets through.
-const PAGES: usize = 50;
 
 pub enum Gathered {
     Evidence(Evidence),
@@ -184,15 +180,14 @@ async fn events(
         repository: repository.clone(),
         categories,
         clauses,
+        clients: Clients::default(),
     };
     let tally = store.tally(query(Vec::new(), clauses.clone())).await?;
-    let lines = newest(
-        world,
-        registry,
-        question,
-        query(question.filter.listed(), clauses),
-    )
-    .await?;
+    let listed = EventQuery {
+        clients: clients(question, registry),
+        ..query(question.filter.listed(), clauses)
+    };
+    let lines = store.events(listed, None, question.filter.limit).await?;
     Ok(EventEvidence {
         registry: registry.key.to_string(),
         retention: registry.retention,
@@ -224,37 +219,18 @@ async fn tag_tallies(
             repository: question.repository.path.clone(),
             categories: vec![LogicalCategory::Pull, LogicalCategory::Check],
             clauses: clauses::clauses_for_tag(&tag.tag, &events.pointers, window),
+            clients: Clients::default(),
         };
         tallies.insert(tag.tag.clone(), world.events.tally(query).await?);
     }
     Ok(tallies)
 }
 
-/// The newest events that the filter lets through.
-async fn newest(
-    world: &World,
-    registry: &Registry,
-    question: &Question,
-    query: EventQuery,
-) -> Result<Vec<AttributedEvent>, StoreError> {
-    let filter = &question.filter;
-    let mut lines = Vec::new();
-    let mut before: Option<PageKey> = None;
-    for _ in 0..PAGES {
-        let page = world.events.events(query.clone(), before.take(), PAGE).await?;
-        let is_last = page.len() < PAGE;
-        before = page.last().map(|last| PageKey {
-            time: last.event.time,
-            id: last.event.id.clone(),
-        });
-        lines
-            .extend(page.into_iter().filter(|line| {
-                filter.lets_through(registry.network.client(line.event.address).network_type)
-            }));
-        if is_last || lines.len() >= filter.limit {
-            break;
-        }
+/// The clients whose events the filter lists.
+fn clients(question: &Question, registry: &Registry) -> Clients {
+    let (filter, network) = (question.filter.clone(), registry.network.clone());
+    if filter.network_types.is_empty() {
+        return Clients::default();
     }
-    lines.truncate(filter.limit);
-    Ok(lines)
+    Clients::only(move |client| filter.lets_through(network.client(client.address).network_type))
 }

@@ -3,7 +3,10 @@ use std::{path::Path, sync::Arc};
 use super::{PULL, Server, TOKEN, chunked, head, registry};
 use crate::{
     event::Attribution,
-    store::{AttributedEvent, Clause, EventQuery, EventReader, Select, SourceState, SqliteStore, Window},
+    store::{
+        AttributedEvent, Clause, Clients, EventQuery, EventReader, Select, SourceState, SqliteStore, Upkeep,
+        Window,
+    },
 };
 
 fn open(folder: &Path) -> Arc<SqliteStore> {
@@ -26,6 +29,7 @@ async fn events(store: &SqliteStore) -> Vec<AttributedEvent> {
         repository: "shop/web".to_owned(),
         categories: Vec::new(),
         clauses: vec![all],
+        clients: Clients::default(),
     };
     store.events(query, None, 100).await.unwrap()
 }

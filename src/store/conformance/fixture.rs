@@ -9,8 +9,8 @@ use crate::{
         fixture::{at, raws, told},
     },
     store::{
-        Appended, AttributedEvent, Clause, Delivery, EventLog, EventQuery, EventReader, RegistryKey, Select,
-        SourceState, Window,
+        Appended, AttributedEvent, Clause, Clients, Delivery, EventLog, EventQuery, EventReader, RegistryKey,
+        Select, SourceState, Window,
     },
 };
 
@@ -92,6 +92,7 @@ pub(crate) fn query(clauses: Vec<Clause>) -> EventQuery {
         repository: REPOSITORY.to_owned(),
         categories: Vec::new(),
         clauses,
+        clients: Clients::default(),
     }
 }
 

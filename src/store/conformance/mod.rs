@@ -16,21 +16,23 @@ pub(crate) mod usage;
 
 pub(crate) use fixture::*;
 
-use jiff::Timestamp;
-
-use super::{EventLog, EventReader, RegistryKey, UsageStore};
+use super::{RegistryKey, Store, Upkeep as _};
 
 /// One store under test: a place that outlives its openings.
 pub(crate) trait Backend: Sized {
-    type Store: EventLog + EventReader + UsageStore;
+    type Store: Store;
 
     /// A place with nothing in it.
     async fn fresh() -> Self;
     async fn open(&self) -> Self::Store;
-    async fn close(&self, store: Self::Store);
+    /// Closes it, and waits until it can be opened again.
+    async fn close(&self, store: Self::Store) {
+        store.close().await.unwrap();
+    }
     /// Waits until all that was appended can be read.
-    async fn settle(&self, store: &Self::Store);
-    async fn purge(&self, store: &Self::Store, registry: &RegistryKey, before: Timestamp);
+    async fn settle(&self, store: &Self::Store) {
+        store.linked().await.unwrap();
+    }
     /// Changes told since the last call: of repositories, or (none) of coverage.
     fn changes(&self) -> Vec<(RegistryKey, Vec<String>)>;
 }
@@ -63,6 +65,7 @@ macro_rules! conformance {
                 clauses_are_merged_with_their_attribution,
                 categories_and_half_open_windows_filter,
                 a_tally_counts_what_the_events_are,
+                a_filter_on_clients_lists_and_counts_theirs_alone,
                 nothing_is_known_of_what_was_never_seen,
             },
             deletes::{

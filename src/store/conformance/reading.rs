@@ -4,9 +4,9 @@ use super::{Backend, append_lines, ask, clause, ids, lines, query, registry, win
 use crate::{
     event::{
         Attribution, DeleteTarget, LogicalCategory,
-        fixture::{at, digest},
+        fixture::{at, digest, raw},
     },
-    store::{Clause, EventQuery, EventReader, PageKey, RegistryKey, Select, Tally},
+    store::{Clause, Clients, EventQuery, EventReader, PageKey, RegistryKey, Select, Tally},
 };
 
 /// One tag that moved, another with the same digest, a client that pulls by digest, deletes.
@@ -195,13 +195,14 @@ pub(crate) async fn a_tally_counts_what_the_events_are<B: Backend>() {
     for found in ask(&store, query(clauses.clone())).await {
         let event = found.event;
         let key = format!(
-            "{:?} {:?} {:?} {:?}",
-            event.category, event.target, event.address, found.attribution
+            "{:?} {:?} {:?} {:?} {:?}",
+            event.category, event.target, event.address, event.actor, found.attribution
         );
         let tally = expected.entry(key).or_insert(Tally {
             category: event.category,
             target: event.target,
             address: event.address,
+            actor: event.actor.map(Into::into),
             attribution: found.attribution,
             count: 0,
             first: event.time,
@@ -219,11 +220,12 @@ pub(crate) async fn a_tally_counts_what_the_events_are<B: Backend>() {
                 category,
                 target,
                 address,
+                actor,
                 attribution,
                 ..
             } = tally;
             (
-                format!("{category:?} {target:?} {address:?} {attribution:?}"),
+                format!("{category:?} {target:?} {address:?} {actor:?} {attribution:?}"),
                 tally.clone(),
             )
         })
@@ -243,6 +245,42 @@ pub(crate) async fn a_tally_counts_what_the_events_are<B: Backend>() {
         .find(|tally| tally.target == Some(DeleteTarget::Manifest))
         .unwrap();
     assert_eq!((manifest.count, manifest.first), (1, at(1000.0)));
+}
+
+pub(crate) async fn a_filter_on_clients_lists_and_counts_theirs_alone<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    append_lines(&backend, &store, STORY).await;
+    // The client `c` of the lines, and whoever has no name.
+    let address = raw("x 1 c GET v1 @A").event.address;
+    let theirs = |clauses| EventQuery {
+        clients: Clients::only(move |client| client.address == address && client.actor.is_none()),
+        ..query(clauses)
+    };
+    let all = theirs(vec![clause(Select::All)]);
+    let found = ask(&store, all.clone()).await;
+    assert_eq!(
+        lines(&found),
+        ["g4 Pull - @B x1", "g3 Pull stable @A x1", "g2 Pull - @A x1"]
+    );
+    let newest = store.events(all.clone(), None, 2).await.unwrap();
+    assert_eq!(newest, found[..2]);
+    let key = PageKey {
+        time: newest[1].event.time,
+        id: newest[1].event.id.clone(),
+    };
+    assert_eq!(store.events(all.clone(), Some(key), 2).await.unwrap(), found[2..]);
+    let tallies = store.tally(all).await.unwrap();
+    assert_eq!(tallies.len(), 1, "{tallies:?}");
+    assert_eq!((tallies[0].address, tallies[0].count), (address, 3));
+    let stable = theirs(vec![clause(Select::Tag("stable".to_owned()))]);
+    assert_eq!(lines(&ask(&store, stable).await), ["g3 Pull stable @A x1"]);
+    let nobody = EventQuery {
+        clients: Clients::only(|client| client.actor == Some("nobody")),
+        ..query(vec![clause(Select::All)])
+    };
+    assert!(ask(&store, nobody.clone()).await.is_empty());
+    assert!(store.tally(nobody).await.unwrap().is_empty());
 }
 
 pub(crate) async fn nothing_is_known_of_what_was_never_seen<B: Backend>() {

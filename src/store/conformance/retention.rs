@@ -1,8 +1,14 @@
+use jiff::Timestamp;
+
 use super::{Backend, REPOSITORY, all, append, append_lines, ask, clause, delivery, query, registry};
 use crate::{
     event::fixture::{at, raw},
-    store::{Delivery, EventQuery, EventReader, RegistryKey, Select},
+    store::{Delivery, EventQuery, EventReader, RegistryKey, Select, Upkeep},
 };
+
+async fn purge(store: &impl Upkeep, before: Timestamp) {
+    store.purge(registry(), before).await.unwrap();
+}
 
 pub(crate) async fn a_purge_removes_what_is_older_and_keeps_the_facts<B: Backend>() {
     let backend = B::fresh().await;
@@ -23,7 +29,7 @@ pub(crate) async fn a_purge_removes_what_is_older_and_keeps_the_facts<B: Backend
         .unwrap();
     let tags = store.tags(registry(), REPOSITORY.to_owned()).await.unwrap();
 
-    backend.purge(&store, &registry(), at(80_000.0)).await;
+    purge(&store, at(80_000.0)).await;
     assert_eq!(all(&store).await, ["d3 Delete - @B x1", "new Pull v1 @A x1"]);
     assert_eq!(
         store
@@ -37,7 +43,7 @@ pub(crate) async fn a_purge_removes_what_is_older_and_keeps_the_facts<B: Backend
     append_lines(&backend, &store, "d4 90100 a DELETE - @A").await;
     assert_eq!(all(&store).await[0], "d4 Delete - @A x1");
     // Again: nothing is left to do.
-    backend.purge(&store, &registry(), at(80_000.0)).await;
+    purge(&store, at(80_000.0)).await;
     assert_eq!(all(&store).await.len(), 3);
 }
 
@@ -50,7 +56,7 @@ pub(crate) async fn an_event_received_late_is_kept_from_its_receipt<B: Backend>(
         "g1 100 a GET v1 @A received=90000\ng2 100 a GET v1 @A",
     )
     .await;
-    backend.purge(&store, &registry(), at(80_000.0)).await;
+    purge(&store, at(80_000.0)).await;
     assert_eq!(all(&store).await, ["g1 Pull v1 @A x1"]);
     assert_eq!(
         append(&store, delivery(vec![raw("g1 100 a GET v1 @A")]))
@@ -58,7 +64,7 @@ pub(crate) async fn an_event_received_late_is_kept_from_its_receipt<B: Backend>(
             .duplicates,
         1
     );
-    backend.purge(&store, &registry(), at(95_000.0)).await;
+    purge(&store, at(95_000.0)).await;
     assert!(all(&store).await.is_empty());
 }
 
@@ -79,7 +85,7 @@ pub(crate) async fn a_purge_leaves_other_registries_alone<B: Backend>() {
     )
     .await;
     backend.settle(&store).await;
-    backend.purge(&store, &registry(), at(80_000.0)).await;
+    purge(&store, at(80_000.0)).await;
     assert!(all(&store).await.is_empty());
     let asked = EventQuery {
         registry: other,
@@ -93,7 +99,7 @@ pub(crate) async fn a_purged_pull_keeps_its_tag_where_its_neighbours_stay<B: Bac
     let store = backend.open().await;
     // The end of retention lies between a HEAD and its GET.
     append_lines(&backend, &store, "h1 79999 a HEAD v1 @A\ng1 80001 a GET - @A").await;
-    backend.purge(&store, &registry(), at(80_000.0)).await;
+    purge(&store, at(80_000.0)).await;
     assert_eq!(all(&store).await, ["g1 Pull v1 @A x2"]);
     append_lines(&backend, &store, "h2 80002 b HEAD v1 @A received=90000").await;
     assert_eq!(all(&store).await, ["h2 Check v1 @A x1", "g1 Pull v1 @A x2"]);

@@ -36,19 +36,17 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use purge::Purged;
-
 use self::{
     append::Batch,
     purge::PurgeStep,
     readers::Readers,
     usage::UsageChange,
     values::nanoseconds,
-    writer::{Command, Waiting, Writer},
+    writer::{Command, Reply, Waiting, Writer},
 };
 use super::{
-    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, LastKnown, PageKey, RegistryKey,
-    RepositoryUses, SourceState, StoreError, TagFacts, TagPointer, Tally, UsageStore,
+    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, LastKnown, PageKey, Purged,
+    RegistryKey, RepositoryUses, SourceState, StoreError, TagFacts, TagPointer, Tally, Upkeep, UsageStore,
 };
 use crate::image::RepositoryName;
 
@@ -107,23 +105,6 @@ impl SqliteStore {
         })
     }
 
-    /// Resolves when the writer is gone: after [`close`](Self::close), or because the file
-    /// is damaged or the writer panicked. Nothing is stored any more then.
-    pub async fn closed(&self) {
-        self.gone.cancelled().await;
-    }
-
-    /// Refuses what comes from now on, finishes what came before, empties the write-ahead
-    /// log and closes the file.
-    pub async fn close(&self) -> Result<(), StoreError> {
-        self.room.close();
-        self.readers.close().await;
-        // Already gone: then the join below tells why.
-        let _ = self.commands.send(Command::Close);
-        self.gone.cancelled().await;
-        self.join()
-    }
-
     fn join(&self) -> Result<(), StoreError> {
         let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         match thread.map(JoinHandle::join) {
@@ -133,38 +114,15 @@ impl SqliteStore {
         }
     }
 
-    /// Removes the events of a registry that happened and were received before `before`.
-    /// Facts stay: tag pointers, manifests, first and last times.
-    ///
-    /// In steps of a few milliseconds, between which deliveries are written.
-    pub async fn purge(&self, registry: &RegistryKey, before: Timestamp) -> Result<Purged, StoreError> {
-        let mut step = PurgeStep::begin(registry.clone(), nanoseconds(before));
-        loop {
-            let (reply, answer) = oneshot::channel();
-            self.commands
-                .send(Command::Purge { step, reply })
-                .map_err(|_| StoreError::Closed)?;
-            let (next, more) = answer.await.map_err(|_| StoreError::Closed)??;
-            if !more {
-                return Ok(next.purged);
-            }
-            step = next;
-        }
-    }
-
-    /// Resolves once all that was appended before can be read.
-    pub async fn linked(&self) -> Result<(), StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(Command::Link { reply })
-            .map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
-    }
-
     async fn change_usage(&self, change: UsageChange) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Usage { change, reply }).await
+    }
+
+    /// Has the writer do something.
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.commands
-            .send(Command::Usage { change, reply })
+            .send(command(reply))
             .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -176,16 +134,9 @@ impl SqliteStore {
             .await
             .map_err(|_| StoreError::Busy)?
             .map_err(|_| StoreError::Closed)?;
-        let (reply, answer) = oneshot::channel();
-        let waiting = Waiting {
-            batch: Batch::from(delivery),
-            reply,
-            room,
-        };
-        self.commands
-            .send(Command::Append(waiting))
-            .map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        let batch = Batch::from(delivery);
+        self.ask(|reply| Command::Append(Waiting { batch, reply, room }))
+            .await
     }
 }
 
@@ -279,6 +230,42 @@ impl EventReader for SqliteStore {
             self.readers
                 .read(move |connection| facts::sources(connection, &registry)),
         )
+    }
+}
+
+impl Upkeep for SqliteStore {
+    fn purge(&self, registry: RegistryKey, before: Timestamp) -> BoxFuture<'_, Result<Purged, StoreError>> {
+        Box::pin(async move {
+            let mut step = PurgeStep::begin(registry, nanoseconds(before));
+            loop {
+                let (next, more) = self.ask(|reply| Command::Purge { step, reply }).await?;
+                if !more {
+                    return Ok(next.purged);
+                }
+                step = next;
+            }
+        })
+    }
+
+    fn linked(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.ask(|reply| Command::Link { reply }))
+    }
+
+    /// The file may be damaged, or the writer panicked.
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.gone.cancelled())
+    }
+
+    /// Also empties the write-ahead log and closes the file.
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            self.room.close();
+            self.readers.close().await;
+            // Already gone: then the join below tells why.
+            let _ = self.commands.send(Command::Close);
+            self.gone.cancelled().await;
+            self.join()
+        })
     }
 }
 

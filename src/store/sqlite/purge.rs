@@ -10,7 +10,10 @@ use super::{
     rows::of_raw,
     values::{Column, LOGICAL_CATEGORIES},
 };
-use crate::{event::LogicalCategory, store::RegistryKey};
+use crate::{
+    event::LogicalCategory,
+    store::{Purged, RegistryKey},
+};
 
 /// Most rows looked at in one step …
 const STEP_ROWS: u32 = 500;
@@ -31,13 +34,6 @@ pub(super) struct PurgeStep {
     done: i64,
     current: Option<Current>,
     pub(super) purged: Purged,
-}
-
-/// What a purge removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Purged {
-    pub raw: u64,
-    pub logical: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Questions about logical events: one indexed scan for each clause and category, the
 //! results merged.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use rusqlite::{
     Connection, params,
@@ -53,10 +53,10 @@ macro_rules! sql {
                 " ORDER BY ", $time, " DESC, ", $id, " DESC LIMIT ?8"
             ),
             tally: concat!(
-                "SELECT e.target, e.address, e.address_source, count(*), min(e.time), max(e.time) FROM ",
-                $from, " WHERE ", $where,
+                "SELECT e.target, e.address, e.address_source, r.actor, count(*), min(e.time), max(e.time) FROM ",
+                $from, " ", of_raw!(), " WHERE ", $where,
                 sql!(@within $time, $id),
-                " GROUP BY e.target, e.address, e.address_source"
+                " GROUP BY e.target, e.address, e.address_source, r.actor"
             ),
         }
     };
@@ -174,13 +174,7 @@ pub(super) fn events(
         if limit == 0 || first >= end {
             continue;
         }
-        let found = read_page(
-            connection,
-            (repository, &query.repository),
-            &scan,
-            first..end,
-            limit,
-        )?;
+        let found = read_page(connection, (repository, query), &scan, first..end, limit)?;
         if found.is_empty() {
             continue;
         }
@@ -214,35 +208,43 @@ impl<'a> Place<'a> {
     }
 }
 
-/// One scan's newest within the range.
+/// One scan's newest within the range, of the clients that are asked for.
 fn read_page(
     connection: &Connection,
-    (repository, path): (i64, &str),
+    (repository, query): (i64, &EventQuery),
     scan: &Scan<'_>,
     within: Range<Place<'_>>,
     limit: usize,
 ) -> rusqlite::Result<Vec<AttributedEvent>> {
-    connection
-        .prepare_cached(scan.sql.page)?
-        .query_map(
-            params![
-                repository,
-                Column(scan.category),
-                scan.key,
-                within.start.time,
-                within.start.id,
-                within.end.time,
-                within.end.id,
-                i64::try_from(limit).unwrap_or(i64::MAX)
-            ],
-            |row| {
-                Ok(AttributedEvent {
-                    event: rows::logical(row, path)?,
-                    attribution: scan.attribution,
-                })
-            },
-        )?
-        .collect()
+    let rows = if query.clients.are_all() {
+        limit
+    } else {
+        usize::MAX
+    };
+    let mut statement = connection.prepare_cached(scan.sql.page)?;
+    let mut rows = statement.query(params![
+        repository,
+        Column(scan.category),
+        scan.key,
+        within.start.time,
+        within.start.id,
+        within.end.time,
+        within.end.id,
+        i64::try_from(rows).unwrap_or(i64::MAX)
+    ])?;
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let event = AttributedEvent {
+            event: rows::logical(row, &query.repository)?,
+            attribution: scan.attribution,
+        };
+        if query.clients.let_through(event.client()) {
+            found.push(event);
+        }
+    }
+    Ok(found)
 }
 
 /// All that the query selects, counted, in a stable order.
@@ -272,12 +274,22 @@ pub(super) fn tally(connection: &Connection, query: &EventQuery) -> rusqlite::Re
                     .zip(source)
                     .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
                 attribution: scan.attribution,
-                count: row.get(3)?,
-                first: row.get::<_, Column<_>>(4)?.0,
-                last: row.get::<_, Column<_>>(5)?.0,
+                actor: row.get::<_, Option<Arc<str>>>(3)?,
+                count: row.get(4)?,
+                first: row.get::<_, Column<_>>(5)?.0,
+                last: row.get::<_, Column<_>>(6)?.0,
             };
+            if !query.clients.let_through(tally.client()) {
+                continue;
+            }
             tallies
-                .entry((tally.category, tally.target, tally.address, tally.attribution))
+                .entry((
+                    tally.category,
+                    tally.target,
+                    tally.address,
+                    tally.actor.clone(),
+                    tally.attribution,
+                ))
                 .and_modify(|sum| {
                     sum.count += tally.count;
                     sum.first = sum.first.min(tally.first);
@@ -287,11 +299,12 @@ pub(super) fn tally(connection: &Connection, query: &EventQuery) -> rusqlite::Re
         }
     }
     let mut tallies: Vec<Tally> = tallies.into_values().collect();
-    tallies.sort_by_key(|tally| {
+    tallies.sort_by_cached_key(|tally| {
         (
             tally.category,
             tally.target,
             tally.address.map(|address| address.ip),
+            tally.actor.clone(),
             tally.first,
             tally.last,
             tally.count,
@@ -304,6 +317,7 @@ type TallyKey = (
     LogicalCategory,
     Option<DeleteTarget>,
     Option<SourceAddress>,
+    Option<Arc<str>>,
     Attribution,
 );
 

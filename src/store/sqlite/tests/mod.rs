@@ -9,7 +9,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::SqliteStore;
@@ -50,18 +49,6 @@ impl Backend for Sqlite {
                 .push((registry.clone(), repositories.to_vec()));
         })
         .unwrap()
-    }
-
-    async fn close(&self, store: SqliteStore) {
-        store.close().await.unwrap();
-    }
-
-    async fn settle(&self, store: &SqliteStore) {
-        store.linked().await.unwrap();
-    }
-
-    async fn purge(&self, store: &SqliteStore, registry: &RegistryKey, before: Timestamp) {
-        store.purge(registry, before).await.unwrap();
     }
 
     fn changes(&self) -> Vec<(RegistryKey, Vec<String>)> {

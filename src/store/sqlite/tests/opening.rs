@@ -3,7 +3,7 @@ use rusqlite::Connection;
 use super::Sqlite;
 use crate::event::fixture::raw;
 use crate::store::{
-    SqliteStore, StoreError,
+    SqliteStore, StoreError, Upkeep as _,
     conformance::{Backend, all, append, append_lines, delivery},
 };
 
