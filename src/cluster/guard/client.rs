@@ -15,6 +15,10 @@ use tower::{BoxError, ServiceBuilder};
 
 use super::{ADDRESS_NOT_ALLOWED, AddressNotAllowed, Guard, Resolver};
 
+/// Bytes of a connection's read buffer. What TLS hands over is never longer; hyper's own
+/// grows during a list, and stays so for as long as the watch after it.
+const READ_BUFFER: usize = 16 * 1024;
+
 /// Why no client could be made. Nothing was sent yet.
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -93,6 +97,7 @@ pub(super) fn build<R: Resolver>(
                 .pool_timer(TokioTimer::new())
                 // One that died in the pool costs a single request.
                 .pool_max_idle_per_host(1)
+                .http1_read_buf_exact_size(READ_BUFFER)
                 .build(connector),
         );
     Ok(kube::Client::new(service, config.default_namespace))
