@@ -1,9 +1,14 @@
 //! Where events, and what clusters were last seen to run, are kept. The traits belong to
 //! those who use them: `receive` appends, `controller` reads.
 
+mod bucket;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod rollup;
+mod scope;
+mod sought;
 mod sqlite;
+mod tallies;
 mod usage;
 
 use std::{fmt, sync::Arc};
@@ -289,6 +294,10 @@ pub trait Upkeep: Send + Sync + 'static {
     /// steps between which deliveries are written. Facts stay: tag pointers, manifests,
     /// first and last times.
     fn purge(&self, registry: RegistryKey, before: Timestamp) -> BoxFuture<'_, Result<Purged, StoreError>>;
+    /// Counts, once and for all, the events of stretches of time that are over as of `now`, so
+    /// that questions need not read them; how many stretches that were. In steps, as a purge.
+    /// Answers are the same without it, only slower.
+    fn seal(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// Resolves once all that was appended before can be read.
     fn linked(&self) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Resolves when nothing is stored any more: after [`close`](Self::close), or because the
