@@ -2,7 +2,10 @@
 //! events: thousands of addresses, tags that move, a few public addresses, an actor that is
 //! hardly ever seen.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    ops::Range,
+};
 
 use image_usage_operator::{
     event::{AddressSource, Category, DeleteTarget, RegistryEvent, SourceAddress},
@@ -19,8 +22,10 @@ pub(crate) const COMMON_ACTOR: &str = "robot-1";
 
 /// 2026-01-01T00:00:00Z
 const START: i64 = 1_767_225_600;
-/// 30 days, and a little more than the hour that a window of 30 days may begin earlier.
-const LENGTH: SignedDuration = SignedDuration::from_mins(30 * 24 * 60 + 97);
+
+/// Of the last day, which has just begun.
+const LAST_MINUTES: u64 = 97;
+const MINUTES_OF_A_DAY: u64 = 24 * 60;
 
 const PRIVATE_ADDRESSES: u64 = 5_000;
 const PUBLIC_ADDRESSES: u64 = 20;
@@ -38,15 +43,6 @@ pub(crate) fn registry() -> RegistryKey {
         name: "bench".to_owned(),
         uid: "1".to_owned(),
     }
-}
-
-pub(crate) fn start() -> Timestamp {
-    Timestamp::from_second(START).unwrap_or_default()
-}
-
-/// When the history ends: the time that it is.
-pub(crate) fn end() -> Timestamp {
-    start() + LENGTH
 }
 
 /// A private address, one of those that pull all the time.
@@ -84,12 +80,66 @@ fn chance(number: u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-/// The event of this number among so many, in the order of time.
-fn event(number: u64, events: u64) -> RegistryEvent {
-    let step = LENGTH.as_nanos().unsigned_abs() / u128::from(events.max(1));
-    let offset = step * u128::from(number) + u128::from(chance(number) % 1_000);
-    let time = start() + SignedDuration::from_nanos(i64::try_from(offset).unwrap_or(i64::MAX));
-    let day = u64::try_from(offset / 86_400_000_000_000).unwrap_or_default();
+/// Thirty days and the beginning of another, of so many events each.
+#[derive(Clone, Copy)]
+pub(crate) struct History {
+    a_day: u64,
+}
+
+impl History {
+    pub(crate) const DAYS: u64 = 30;
+
+    pub(crate) fn of(events: u64) -> Self {
+        let minutes = Self::DAYS * MINUTES_OF_A_DAY + LAST_MINUTES;
+        Self {
+            a_day: (events * MINUTES_OF_A_DAY / minutes).max(1),
+        }
+    }
+
+    pub(crate) fn first_day(self) -> Range<u64> {
+        0..self.a_day
+    }
+
+    pub(crate) fn last_hours(self) -> Range<u64> {
+        let first = Self::DAYS * self.a_day;
+        first..first + self.a_day * LAST_MINUTES / MINUTES_OF_A_DAY
+    }
+
+    pub(crate) fn start() -> Timestamp {
+        Timestamp::from_second(START).unwrap_or_default()
+    }
+
+    /// The time that it is when the history ends.
+    pub(crate) fn end() -> Timestamp {
+        let minutes = i64::try_from(Self::DAYS * MINUTES_OF_A_DAY + LAST_MINUTES).unwrap_or_default();
+        Self::start() + SignedDuration::from_mins(minutes)
+    }
+
+    /// The events of these numbers, received when the last of them happened.
+    pub(crate) fn delivery(self, numbers: Range<u64>) -> Delivery {
+        let events: Vec<RegistryEvent> = numbers.map(|number| self.event(number)).collect();
+        Delivery {
+            registry: registry(),
+            source: "notifications".to_owned(),
+            received: events.last().and_then(|event| event.time).unwrap_or_default(),
+            events,
+            ignored: 0,
+            quarantined: None,
+        }
+    }
+
+    /// The event of this number, in the order of time. Those beyond the last happen when it ends.
+    fn event(self, number: u64) -> RegistryEvent {
+        let day = number / self.a_day;
+        let place = u128::from(number) * NANOSECONDS_OF_A_DAY / u128::from(self.a_day);
+        let time = Self::start() + SignedDuration::from_nanos(i64::try_from(place).unwrap_or(i64::MAX));
+        event(number, day, time.min(Self::end()))
+    }
+}
+
+const NANOSECONDS_OF_A_DAY: u128 = 86_400_000_000_000;
+
+fn event(number: u64, day: u64, time: Timestamp) -> RegistryEvent {
     let [one, two, three] = [1, 2, 3].map(|salt| chance(number ^ salt << 60));
     let tag_number = if one % 10 < 3 { 0 } else { one % TAGS };
     let (category, target) = match number {
@@ -142,18 +192,5 @@ fn event(number: u64, events: u64) -> RegistryEvent {
         time: Some(time),
         request_id: Some(format!("{two:016x}{three:016x}")),
         instance_id: Some("0f8e0b7e-6f6a-4c4e-9a44-5d1f8f2b7c11".to_owned()),
-    }
-}
-
-/// The events of these numbers, received when the last of them happened.
-pub(crate) fn delivery(numbers: std::ops::Range<u64>, events: u64) -> Delivery {
-    let events: Vec<RegistryEvent> = numbers.map(|number| event(number, events)).collect();
-    Delivery {
-        registry: registry(),
-        source: "notifications".to_owned(),
-        received: events.last().and_then(|event| event.time).unwrap_or_default(),
-        events,
-        ignored: 0,
-        quarantined: None,
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use image_usage_operator::store::{EventLog, SqliteStore, StoreError};
 
-use crate::{Result, hot};
+use crate::{Result, hot::History};
 
 /// Clients that each wait for the answer before they send the next event.
 const CLIENTS: u64 = 10;
@@ -21,13 +21,20 @@ const REST: Duration = Duration::from_millis(20);
 /// How long appends took while `work` ran, at least for `shortest`.
 pub(crate) async fn appends_during<T>(
     store: &Arc<SqliteStore>,
-    next: &Arc<AtomicU64>,
+    (history, next): (History, &Arc<AtomicU64>),
     shortest: Duration,
     work: impl Future<Output = Result<T>>,
 ) -> Result<(T, Vec<Duration>)> {
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|_| tokio::spawn(client(Arc::clone(store), Arc::clone(next), Arc::clone(&stop))))
+        .map(|_| {
+            tokio::spawn(client(
+                Arc::clone(store),
+                history,
+                Arc::clone(next),
+                Arc::clone(&stop),
+            ))
+        })
         .collect();
     let (done, ()) = tokio::join!(work, tokio::time::sleep(shortest));
     stop.store(true, Ordering::Relaxed);
@@ -40,14 +47,14 @@ pub(crate) async fn appends_during<T>(
 
 async fn client(
     store: Arc<SqliteStore>,
+    history: History,
     next: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 ) -> std::result::Result<Vec<Duration>, StoreError> {
     let mut latencies = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        // As many again as the history has would go on for another month.
-        let delivery = hot::delivery(number..number + 1, number.max(1));
+        let delivery = history.delivery(number..number + 1);
         let begun = Instant::now();
         store.append(delivery).await?;
         latencies.push(begun.elapsed());

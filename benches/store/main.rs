@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 mod appends;
+mod fill;
 mod hot;
 mod load;
 mod machine;

@@ -23,7 +23,7 @@ fn window(length: SignedDuration) -> Window {
     } else {
         60
     };
-    let start = (hot::end() - length).as_second();
+    let start = (hot::History::end() - length).as_second();
     Window {
         start: Timestamp::from_second(start - start % step).unwrap_or(Timestamp::MIN),
         end: Timestamp::MAX,
@@ -58,7 +58,7 @@ pub(crate) fn questions() -> Result<Vec<Question>> {
         ask("all", Select::All, &[], everybody());
         ask("hot tag", Select::Tag(hot::HOT_TAG.to_owned()), &[], everybody());
         ask("one of 50 tags", Select::Tag("v1.7".to_owned()), &[], everybody());
-        ask("digest", Select::Digest(hot::digest(0, 29)), &[], everybody());
+        ask("digest", Select::Digest(hot::digest(0, 30)), &[], everybody());
         for (name, category) in [
             ("pushes", LogicalCategory::Push),
             ("pulls", LogicalCategory::Pull),

@@ -7,17 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use image_usage_operator::store::{EventLog, EventReader, SqliteStore, Upkeep};
+use image_usage_operator::store::{EventReader, SqliteStore, Upkeep};
 use jiff::SignedDuration;
 
 use crate::{
-    Result, hot, load,
-    numbers::{each, milliseconds, percentile, rate},
+    Result,
+    fill::fill,
+    hot::{self, History},
+    load,
+    numbers::{each, milliseconds, percentile},
     questions::{Question, questions},
 };
-
-/// Events of one delivery while the file is filled.
-const DELIVERY: u64 = 2_000;
 
 /// Events of a page.
 const PAGE: usize = 50;
@@ -41,42 +41,37 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let folder = options.folder.as_deref().unwrap_or(scratch.path());
     let path = folder.join("events.db");
+    let history = History::of(options.events);
     if !path.exists() {
         std::fs::create_dir_all(folder)?;
-        fill(&path, options.events).await?;
+        make(&path, history, options.events).await?;
     }
     let store = Arc::new(SqliteStore::open(&path, |_, _| {})?);
     ask(&store, options.rounds).await?;
     if options.folder.is_none() {
-        purge(&store, options.events).await?;
+        purge(&store, history).await?;
     }
     store.close().await?;
     Ok(())
 }
 
-async fn fill(path: &Path, events: u64) -> Result<()> {
-    let store = SqliteStore::open(path, |_, _| {})?;
-    let count = usize::try_from(events)?;
+async fn make(path: &Path, history: History, events: u64) -> Result<()> {
     let begun = Instant::now();
-    for first in (0..events).step_by(usize::try_from(DELIVERY)?) {
-        store
-            .append(hot::delivery(first..(first + DELIVERY).min(events), events))
-            .await?;
-    }
-    store.linked().await?;
+    fill(path, history).await?;
     println!(
-        "filled with {events} events, {:.0} linked/s",
-        rate(count, begun.elapsed())
+        "filled with {events} events in {:.0} s",
+        begun.elapsed().as_secs_f64()
     );
+    let store = SqliteStore::open(path, |_, _| {})?;
     let before = size(path)?;
     let (begun, resident) = (Instant::now(), peak());
-    let sealed = store.seal(hot::end()).await?;
+    let sealed = store.seal(History::end()).await?;
     let took = begun.elapsed();
     store.close().await?;
     println!(
         "counted {sealed} buckets in {:.1} s, {:.1} µs an event; peak of resident memory before {resident} MiB, after {} MiB",
         took.as_secs_f64(),
-        each(took, count),
+        each(took, usize::try_from(events)?),
         peak()
     );
     println!(
@@ -133,18 +128,18 @@ async fn ask(store: &SqliteStore, rounds: usize) -> Result<()> {
 }
 
 /// Removes the first day while events are appended.
-async fn purge(store: &Arc<SqliteStore>, events: u64) -> Result<()> {
-    let next = Arc::new(AtomicU64::new(events));
-    let (_, alone) = load::appends_during(store, &next, APPENDS, async { Ok(()) }).await?;
+async fn purge(store: &Arc<SqliteStore>, history: History) -> Result<()> {
+    let next = Arc::new(AtomicU64::new(history.last_hours().end));
+    let ((), alone) = load::appends_during(store, (history, &next), APPENDS, async { Ok(()) }).await?;
     let begun = Instant::now();
-    let (purged, beside) = load::appends_during(store, &next, Duration::ZERO, async {
-        let before = hot::start() + SignedDuration::from_hours(24);
+    let (purged, beside) = load::appends_during(store, (history, &next), Duration::ZERO, async {
+        let before = History::start() + SignedDuration::from_hours(24);
         Ok(store.purge(hot::registry(), before).await?)
     })
     .await?;
     let took = begun.elapsed();
-    let (sealed, sealing) = load::appends_during(store, &next, Duration::ZERO, async {
-        Ok(store.seal(hot::end()).await?)
+    let (sealed, sealing) = load::appends_during(store, (history, &next), Duration::ZERO, async {
+        Ok(store.seal(History::end()).await?)
     })
     .await?;
     println!(

@@ -142,7 +142,9 @@ impl Tally {
 /// Whose events are asked for. What an address means is not the store's to know: the
 /// one who asks decides, of each client that the events name.
 #[derive(Clone, Default)]
-pub struct Clients(Option<Arc<dyn Fn(EventClient<'_>) -> bool + Send + Sync>>);
+pub struct Clients(Option<Arc<LetsThrough>>);
+
+type LetsThrough = dyn Fn(EventClient<'_>) -> bool + Send + Sync;
 
 impl Clients {
     /// Those that `lets_through` says yes to; always the same of one client.

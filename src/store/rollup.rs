@@ -66,11 +66,6 @@ struct Times {
 }
 
 impl Rollup {
-    /// Whether nothing was counted.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.sums.is_empty()
-    }
-
     /// Counts one event.
     pub(crate) fn add(&mut self, target: Option<DeleteTarget>, client: EventClient<'_>, time: i64) {
         self.add_sum(Sum {
@@ -155,7 +150,7 @@ impl Rollup {
             .sums
             .iter()
             .map(|(key, times)| {
-                let (kind, address) = kind(key.target, key.address);
+                let (kind, address) = Kind::and_address(key.target, key.address);
                 let actor = key.actor.map_or(0, |actor| places[actor]);
                 (Group { actor, kind }, address, times)
             })
@@ -164,7 +159,7 @@ impl Rollup {
         for group in sums.chunk_by(|one, other| one.0 == other.0) {
             let Group { actor, kind } = group[0].0;
             writer.length(actor);
-            writer.byte(kind);
+            writer.byte(kind.0);
             writer.length(group.len());
             let mut before = 0;
             for &(_, address, times) in group {
@@ -178,12 +173,12 @@ impl Rollup {
     }
 }
 
-/// Sums that share an actor (0: none, else its place in the table, from 1) and the byte that tells target, family and
-/// source of their addresses.
+/// Sums that are written together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
+    /// 0: none, else its place in the table, from 1.
     actor: usize,
-    kind: u8,
+    kind: Kind,
 }
 
 fn write_times(writer: &mut Writer, times: &Times, start: i64) {
@@ -203,9 +198,50 @@ fn write_times(writer: &mut Writer, times: &Times, start: i64) {
     }
 }
 
+/// A sum as it is written. Those of one group follow each other, in order of `address`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written<'a> {
+    /// The group's place among those of the roll-up.
+    pub(crate) group: usize,
+    pub(crate) kind: Kind,
+    pub(crate) actor: Option<&'a str>,
+    /// The address as a number, 0 where there is none.
+    pub(crate) address: u128,
+    pub(crate) count: i64,
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    times: &'a [i64],
+}
+
+impl<'a> Written<'a> {
+    pub(crate) fn sum(self) -> Sum<'a> {
+        let (target, address) = self.kind.of(self.address);
+        Sum {
+            target,
+            client: EventClient {
+                address,
+                actor: self.actor,
+            },
+            count: self.count,
+            first: self.first,
+            last: self.last,
+            times: self.times,
+        }
+    }
+}
+
 /// Reads a roll-up's bytes, sum by sum, given the start of its bucket. The same client and target
 /// come once.
 pub(crate) fn read(bytes: &[u8], start: i64, mut each: impl FnMut(Sum<'_>)) -> Result<(), Unreadable> {
+    read_written(bytes, start, |written| each(written.sum()))
+}
+
+/// The same, as the sums are written.
+pub(crate) fn read_written(
+    bytes: &[u8],
+    start: i64,
+    mut each: impl FnMut(Written<'_>),
+) -> Result<(), Unreadable> {
     let mut reader = Reader::new(bytes);
     if reader.byte()? != VERSION {
         return Err(Unreadable("another version wrote it"));
@@ -214,81 +250,107 @@ pub(crate) fn read(bytes: &[u8], start: i64, mut each: impl FnMut(Sum<'_>)) -> R
     for _ in 0..reader.length()? {
         actors.push(reader.text()?);
     }
-    let mut times = Vec::with_capacity(LISTED);
+    let mut times = [0; LISTED];
+    let mut group = 0;
     while !reader.is_empty() {
         let actor = match reader.length()? {
             0 => None,
             place => Some(*actors.get(place - 1).ok_or(Unreadable("no such actor"))?),
         };
-        let kind = reader.byte()?;
-        let mut number: u128 = 0;
+        let kind = Kind::read(reader.byte()?)?;
+        let mut address: u128 = 0;
         for _ in 0..reader.length()? {
-            number = number
+            address = address
                 .checked_add(reader.number()?)
+                .filter(|address| *address <= kind.greatest())
                 .ok_or(Unreadable("an address is too great"))?;
-            let (target, address) = of_kind(kind, number)?;
             let count = reader.count()?;
-            let listed = usize::try_from(count).is_ok_and(|count| count <= LISTED);
-            let written = if listed { count } else { 2 };
-            times.clear();
-            let mut time = start;
-            for _ in 0..written {
-                time = reader.later(time)?;
-                times.push(time);
+            let listed = usize::try_from(count).ok().filter(|count| *count <= LISTED);
+            let times = &mut times[..listed.unwrap_or(2)];
+            let mut last = start;
+            for time in &mut *times {
+                last = reader.later(last)?;
+                *time = last;
             }
-            let first = times.first().copied().unwrap_or(start);
-            each(Sum {
-                target,
-                client: EventClient { address, actor },
+            each(Written {
+                group,
+                kind,
+                actor,
+                address,
                 count,
-                first,
-                last: time,
-                times: if listed { &times } else { &[] },
+                first: times.first().copied().unwrap_or(start),
+                last,
+                times: if listed.is_some() { times } else { &[] },
             });
         }
+        group += 1;
     }
     Ok(())
 }
 
-/// What a group's byte says, and the address as a number.
-fn kind(target: Option<DeleteTarget>, address: Option<SourceAddress>) -> (u8, u128) {
-    let target = match target {
-        None => 0,
-        Some(DeleteTarget::Tag) => 1,
-        Some(DeleteTarget::Manifest) => 2,
-        Some(DeleteTarget::Repository) => 3,
-    };
-    let (family, number) = match address.map(|SourceAddress { ip, source }| (ip, source)) {
-        None => (0, 0),
-        Some((IpAddr::V4(ip), AddressSource::Peer)) => (1, ip.to_bits().into()),
-        Some((IpAddr::V4(ip), AddressSource::Header)) => (2, ip.to_bits().into()),
-        Some((IpAddr::V6(ip), AddressSource::Peer)) => (3, ip.to_bits()),
-        Some((IpAddr::V6(ip), AddressSource::Header)) => (4, ip.to_bits()),
-    };
-    (target * 8 + family, number)
-}
+/// What the sums of a group have in common besides their actor: the target of deletes, and family and
+/// source of the addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Kind(u8);
 
-fn of_kind(kind: u8, number: u128) -> Result<(Option<DeleteTarget>, Option<SourceAddress>), Unreadable> {
-    let target = match kind / 8 {
-        0 => None,
-        1 => Some(DeleteTarget::Tag),
-        2 => Some(DeleteTarget::Manifest),
-        3 => Some(DeleteTarget::Repository),
-        _ => return Err(Unreadable("no such target")),
-    };
-    let v4 = || {
-        u32::try_from(number)
-            .map(|bits| IpAddr::V4(bits.into()))
-            .map_err(|_| Unreadable("an address is too great"))
-    };
-    let v6 = || IpAddr::V6(number.into());
-    let address = match kind % 8 {
-        0 => None,
-        1 => Some((v4()?, AddressSource::Peer)),
-        2 => Some((v4()?, AddressSource::Header)),
-        3 => Some((v6(), AddressSource::Peer)),
-        4 => Some((v6(), AddressSource::Header)),
-        _ => return Err(Unreadable("no such kind of address")),
-    };
-    Ok((target, address.map(|(ip, source)| SourceAddress { ip, source })))
+const NO_ADDRESS: u8 = 0;
+const V4_PEER: u8 = 1;
+const V4_HEADER: u8 = 2;
+const V6_PEER: u8 = 3;
+const V6_HEADER: u8 = 4;
+
+impl Kind {
+    /// The kind of a sum, and its address as a number.
+    pub(crate) fn and_address(target: Option<DeleteTarget>, address: Option<SourceAddress>) -> (Self, u128) {
+        let target = match target {
+            None => 0,
+            Some(DeleteTarget::Tag) => 1,
+            Some(DeleteTarget::Manifest) => 2,
+            Some(DeleteTarget::Repository) => 3,
+        };
+        let (family, number) = match address.map(|SourceAddress { ip, source }| (ip, source)) {
+            None => (NO_ADDRESS, 0),
+            Some((IpAddr::V4(ip), AddressSource::Peer)) => (V4_PEER, ip.to_bits().into()),
+            Some((IpAddr::V4(ip), AddressSource::Header)) => (V4_HEADER, ip.to_bits().into()),
+            Some((IpAddr::V6(ip), AddressSource::Peer)) => (V6_PEER, ip.to_bits()),
+            Some((IpAddr::V6(ip), AddressSource::Header)) => (V6_HEADER, ip.to_bits()),
+        };
+        (Self(target * 8 + family), number)
+    }
+
+    fn read(byte: u8) -> Result<Self, Unreadable> {
+        if byte / 8 > 3 || byte % 8 > V6_HEADER {
+            return Err(Unreadable("no such kind of sums"));
+        }
+        Ok(Self(byte))
+    }
+
+    /// The greatest number that is an address of this kind.
+    fn greatest(self) -> u128 {
+        match self.0 % 8 {
+            NO_ADDRESS => 0,
+            V4_PEER | V4_HEADER => u32::MAX.into(),
+            _ => u128::MAX,
+        }
+    }
+
+    /// What the kind and an address of it stand for.
+    pub(crate) fn of(self, address: u128) -> (Option<DeleteTarget>, Option<SourceAddress>) {
+        let target = match self.0 / 8 {
+            0 => None,
+            1 => Some(DeleteTarget::Tag),
+            2 => Some(DeleteTarget::Manifest),
+            _ => Some(DeleteTarget::Repository),
+        };
+        let v4 = || IpAddr::V4(u32::try_from(address).unwrap_or(u32::MAX).into());
+        let v6 = || IpAddr::V6(address.into());
+        let address = match self.0 % 8 {
+            NO_ADDRESS => None,
+            V4_PEER => Some((v4(), AddressSource::Peer)),
+            V4_HEADER => Some((v4(), AddressSource::Header)),
+            V6_PEER => Some((v6(), AddressSource::Peer)),
+            _ => Some((v6(), AddressSource::Header)),
+        };
+        (target, address.map(|(ip, source)| SourceAddress { ip, source }))
+    }
 }

@@ -116,7 +116,9 @@ mod tests {
                 (Scope::UntaggedDigest(b), LogicalCategory::Pull),
             ]
         );
-        assert!(scopes.take(&(tag("v3"), LogicalCategory::Push)).is_empty());
-        assert!(!scopes.take(&(tag("v1"), LogicalCategory::Push)).is_empty());
+        let mut bytes = |tag_name| scopes.take(&(tag(tag_name), LogicalCategory::Push)).encode(0);
+        assert_eq!(bytes("v3"), Rollup::default().encode(0));
+        assert_ne!(bytes("v1"), Rollup::default().encode(0));
+        assert_eq!(bytes("v1"), Rollup::default().encode(0), "it was taken out");
     }
 }

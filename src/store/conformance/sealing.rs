@@ -204,12 +204,12 @@ fn questions(start: f64, end: f64) -> Vec<EventQuery> {
             ..clause(tag("v1"))
         },
         Clause {
-            window: window(start, (start + end) / 2.0),
+            window: window(start, f64::midpoint(start, end)),
             attribution: Attribution::Shared,
             select: Select::UntaggedDigest(digest('A')),
         },
         Clause {
-            window: window((start + end) / 2.0, end),
+            window: window(f64::midpoint(start, end), end),
             attribution: Attribution::Linked,
             select: Select::UntaggedDigest(digest('A')),
         },

@@ -108,7 +108,9 @@ fn piece(kept: &mut Vec<Kept>) -> Vec<Kept> {
 }
 
 /// Something that the writer does for sealing, in a transaction of its own.
-pub(super) struct Step(Box<dyn FnOnce(&mut Connection, &mut Opened) -> rusqlite::Result<()> + Send>);
+pub(super) struct Step(Box<Work>);
+
+type Work = dyn FnOnce(&mut Connection, &mut Opened) -> rusqlite::Result<()> + Send;
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

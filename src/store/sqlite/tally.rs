@@ -14,7 +14,6 @@ use crate::{
     store::{
         EventClient, EventQuery, Tally,
         bucket::{Level, Part},
-        rollup::Sum,
         tallies::Tallies,
     },
 };
@@ -44,7 +43,7 @@ pub(super) fn tally(connection: &Connection, query: &EventQuery) -> rusqlite::Re
                 Part::Sealed { bucket, sums } => {
                     if let Some(sums) = rollup(connection, *sums, scope, scan.category)? {
                         tallies
-                            .add_rollup(scan.category, scan.attribution, &sums, bucket.start)
+                            .add_rollup((scan.category, scan.attribution), &sums, bucket.start)
                             .map_err(unreadable)?;
                     }
                 }
@@ -74,24 +73,14 @@ fn count(
     ])?;
     while let Some(row) = rows.next()? {
         let (ip, source): (Option<Column<_>>, Option<Column<_>>) = (row.get(1)?, row.get(2)?);
-        let time = row.get(4)?;
-        into.add(
-            scan.category,
-            scan.attribution,
-            Sum {
-                target: row.get::<_, Option<Column<_>>>(0)?.map(|Column(target)| target),
-                client: EventClient {
-                    address: ip
-                        .zip(source)
-                        .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
-                    actor: row.get_ref(3)?.as_str_or_null()?,
-                },
-                count: 1,
-                first: time,
-                last: time,
-                times: &[],
-            },
-        );
+        let client = EventClient {
+            address: ip
+                .zip(source)
+                .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
+            actor: row.get_ref(3)?.as_str_or_null()?,
+        };
+        let target = row.get::<_, Option<Column<_>>>(0)?.map(|Column(target)| target);
+        into.add((scan.category, scan.attribution), target, client, row.get(4)?);
     }
     Ok(())
 }
