@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// How often each question is asked.
     #[arg(long, default_value_t = 100)]
     rounds: usize,
-    /// A folder whose file is used again if it is there, and stays. Then nothing is purged.
+    /// A folder whose file stays, and is used again if it is there. Then nothing is purged.
     #[arg(long)]
     folder: Option<PathBuf>,
 }
@@ -44,8 +44,15 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let history = History::of(options.events);
     if !path.exists() {
         std::fs::create_dir_all(folder)?;
-        make(&path, history, options.events).await?;
+        let begun = Instant::now();
+        fill(&path, history).await?;
+        println!(
+            "filled with {} events in {:.0} s",
+            options.events,
+            begun.elapsed().as_secs_f64()
+        );
     }
+    count(&path, options.events).await?;
     let store = Arc::new(SqliteStore::open(&path, |_, _| {})?);
     ask(&store, options.rounds).await?;
     if options.folder.is_none() {

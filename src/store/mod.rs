@@ -122,7 +122,8 @@ pub struct EventClient<'a> {
 }
 
 impl AttributedEvent {
-    fn client(&self) -> EventClient<'_> {
+    #[must_use]
+    pub fn client(&self) -> EventClient<'_> {
         EventClient {
             address: self.event.address,
             actor: self.event.actor.as_deref(),
@@ -131,7 +132,8 @@ impl AttributedEvent {
 }
 
 impl Tally {
-    fn client(&self) -> EventClient<'_> {
+    #[must_use]
+    pub fn client(&self) -> EventClient<'_> {
         EventClient {
             address: self.address,
             actor: self.actor.as_deref(),

@@ -172,7 +172,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
         6 => deliver,
         1 => any::<prop::sample::Index>().prop_map(Turn::Again),
         4 => (0.0..6.0 * DAY).prop_map(Turn::Seal),
-        1 => (0.0..4.0 * DAY).prop_map(Turn::Purge),
+        2 => (0.0..5.0 * DAY).prop_map(Turn::Purge),
         1 => Just(Turn::Reopen),
     ];
     prop::collection::vec(turn, 1..14)

@@ -198,12 +198,11 @@ impl Search<'_> {
         while !self.is_full()
             && let Some(row) = rows.next()?
         {
-            let event = AttributedEvent {
-                event: rows::logical(row, &self.query.repository)?,
-                attribution: self.scan.attribution,
-            };
-            if self.query.clients.let_through(event.client()) {
-                self.found.push(event);
+            if self.query.clients.let_through(rows::client(row)?) {
+                self.found.push(AttributedEvent {
+                    event: rows::logical(row, &self.query.repository)?,
+                    attribution: self.scan.attribution,
+                });
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use super::{
     values::{Column, LOGICAL_CATEGORIES, scope_of},
 };
 use crate::{
-    event::{LogicalCategory, SourceAddress},
+    event::LogicalCategory,
     image::Digest,
     store::{
         EventClient,
@@ -104,20 +104,17 @@ fn scan(
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(EVENTS)?;
     for category in LOGICAL_CATEGORIES {
-        let mut rows = statement.query(params![repository, Column(category), range.start, range.end])?;
-        while let Some(row) = rows.next()? {
+        let mut found = statement.query(params![repository, Column(category), range.start, range.end])?;
+        while let Some(row) = found.next()? {
             let tags = rows::tags(row, 1)?;
             let digest: Option<Column<Digest>> = row.get(2)?;
-            let (ip, source): (Option<Column<_>>, Option<Column<_>>) = (row.get(3)?, row.get(4)?);
             into.count(Counted {
                 category,
                 target: row.get::<_, Option<Column<_>>>(0)?.map(|Column(target)| target),
                 tags: &tags,
                 digest: digest.as_ref().map(|Column(digest)| digest),
                 client: EventClient {
-                    address: ip
-                        .zip(source)
-                        .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
+                    address: rows::address(row, 3)?,
                     actor: row.get_ref(5)?.as_str_or_null()?,
                 },
                 time: row.get(6)?,

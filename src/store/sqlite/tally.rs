@@ -7,15 +7,13 @@ use rusqlite::{Connection, params};
 use super::{
     parts::{cut, rollup, unreadable},
     query::{self, Scan},
+    rows,
     values::{Column, Id},
 };
-use crate::{
-    event::SourceAddress,
-    store::{
-        EventClient, EventQuery, Tally,
-        bucket::{Level, Part},
-        tallies::Tallies,
-    },
+use crate::store::{
+    EventClient, EventQuery, Tally,
+    bucket::{Level, Part},
+    tallies::Tallies,
 };
 
 /// In a stable order.
@@ -62,7 +60,7 @@ fn count(
     into: &mut Tallies,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(scan.sql.count)?;
-    let mut rows = statement.query(params![
+    let mut found = statement.query(params![
         repository,
         Column(scan.category),
         scan.key,
@@ -71,12 +69,9 @@ fn count(
         range.end,
         Id("")
     ])?;
-    while let Some(row) = rows.next()? {
-        let (ip, source): (Option<Column<_>>, Option<Column<_>>) = (row.get(1)?, row.get(2)?);
+    while let Some(row) = found.next()? {
         let client = EventClient {
-            address: ip
-                .zip(source)
-                .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
+            address: rows::address(row, 1)?,
             actor: row.get_ref(3)?.as_str_or_null()?,
         };
         let target = row.get::<_, Option<Column<_>>>(0)?.map(|Column(target)| target);
