@@ -1,9 +1,14 @@
 //! Where events, and what clusters were last seen to run, are kept. The traits belong to
 //! those who use them: `receive` appends, `controller` reads.
 
+mod bucket;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod rollup;
+mod scope;
+mod sought;
 mod sqlite;
+mod tallies;
 mod usage;
 
 use std::{fmt, sync::Arc};
@@ -117,7 +122,8 @@ pub struct EventClient<'a> {
 }
 
 impl AttributedEvent {
-    fn client(&self) -> EventClient<'_> {
+    #[must_use]
+    pub fn client(&self) -> EventClient<'_> {
         EventClient {
             address: self.event.address,
             actor: self.event.actor.as_deref(),
@@ -126,7 +132,8 @@ impl AttributedEvent {
 }
 
 impl Tally {
-    fn client(&self) -> EventClient<'_> {
+    #[must_use]
+    pub fn client(&self) -> EventClient<'_> {
         EventClient {
             address: self.address,
             actor: self.actor.as_deref(),
@@ -137,7 +144,9 @@ impl Tally {
 /// Whose events are asked for. What an address means is not the store's to know: the
 /// one who asks decides, of each client that the events name.
 #[derive(Clone, Default)]
-pub struct Clients(Option<Arc<dyn Fn(EventClient<'_>) -> bool + Send + Sync>>);
+pub struct Clients(Option<Arc<LetsThrough>>);
+
+type LetsThrough = dyn Fn(EventClient<'_>) -> bool + Send + Sync;
 
 impl Clients {
     /// Those that `lets_through` says yes to; always the same of one client.
@@ -289,6 +298,10 @@ pub trait Upkeep: Send + Sync + 'static {
     /// steps between which deliveries are written. Facts stay: tag pointers, manifests,
     /// first and last times.
     fn purge(&self, registry: RegistryKey, before: Timestamp) -> BoxFuture<'_, Result<Purged, StoreError>>;
+    /// Counts, once and for all, the events of stretches of time that are over as of `now`, so
+    /// that questions need not read them; how many stretches that were. In steps, as a purge.
+    /// Answers are the same without it, only slower.
+    fn seal(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// Resolves once all that was appended before can be read.
     fn linked(&self) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Resolves when nothing is stored any more: after [`close`](Self::close), or because the

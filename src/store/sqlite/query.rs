@@ -1,47 +1,47 @@
-//! Questions about logical events: one indexed scan for each clause and category, the
-//! results merged.
-
-use std::{collections::HashMap, ops::Range, sync::Arc};
+//! Questions about logical events: one scan of an index for each clause and category.
 
 use rusqlite::{
-    Connection, params,
+    Connection,
     types::{Null, ToSql, ToSqlOutput},
 };
 
 use super::{
     known::{registry_id, repository_id},
-    rows::{self, logical_columns, of_raw},
-    values::{Column, Id, LOGICAL_CATEGORIES, digest_bytes, nanoseconds},
+    rows::{logical_columns, of_raw},
+    values::{LOGICAL_CATEGORIES, digest_bytes, nanoseconds},
 };
 use crate::{
-    event::{Attribution, DeleteTarget, LogicalCategory, SourceAddress},
+    event::{Attribution, LogicalCategory},
     image::Digest,
-    store::{AttributedEvent, EventQuery, PageKey, RegistryKey, Select, Tally},
+    store::{EventQuery, RegistryKey, Select, scope::Scope},
 };
 
 /// A stretch of one index: all that one clause selects in one category.
-struct Scan<'a> {
-    sql: &'static Sql,
-    category: LogicalCategory,
-    key: Key<'a>,
+pub(super) struct Scan<'a> {
+    pub(super) sql: &'static Sql,
+    pub(super) category: LogicalCategory,
+    pub(super) key: Key<'a>,
+    /// What sealed buckets have sums of; none where all is read.
+    pub(super) scope: Option<Scope>,
     /// Nanoseconds, half-open.
-    start: i64,
-    end: i64,
-    attribution: Attribution,
+    pub(super) start: i64,
+    pub(super) end: i64,
+    pub(super) attribution: Attribution,
 }
 
 #[derive(Clone, Copy)]
-enum Key<'a> {
+pub(super) enum Key<'a> {
     None,
     Tag(&'a str),
     Digest(&'a Digest),
 }
 
 /// The statements of one kind of scan. Parameters: ?1 repository, ?2 category, ?3 tag or
-/// digest, ?4 ?5 first (time, id), ?6 ?7 the (time, id) that all lie before, ?8 limit.
+/// digest, ?4 ?5 first (time, id), ?6 ?7 the (time, id) that all lie before, ?8 limit of a page.
 pub(super) struct Sql {
     pub(super) page: &'static str,
-    pub(super) tally: &'static str,
+    /// What counts of each event, in no order.
+    pub(super) count: &'static str,
 }
 
 macro_rules! sql {
@@ -52,11 +52,10 @@ macro_rules! sql {
                 sql!(@within $time, $id),
                 " ORDER BY ", $time, " DESC, ", $id, " DESC LIMIT ?8"
             ),
-            tally: concat!(
-                "SELECT e.target, e.address, e.address_source, r.actor, count(*), min(e.time), max(e.time) FROM ",
+            count: concat!(
+                "SELECT e.target, e.address, e.address_source, r.actor, e.time FROM ",
                 $from, " ", of_raw!(), " WHERE ", $where,
-                sql!(@within $time, $id),
-                " GROUP BY e.target, e.address, e.address_source, r.actor"
+                sql!(@within $time, $id)
             ),
         }
     };
@@ -109,7 +108,7 @@ pub(super) static UNTAGGED_DIGEST: Sql = sql!(
 );
 
 /// The scans that answer a query.
-fn scans(query: &EventQuery) -> Vec<Scan<'_>> {
+pub(super) fn scans(query: &EventQuery) -> Vec<Scan<'_>> {
     let asked =
         |category: LogicalCategory| query.categories.is_empty() || query.categories.contains(&category);
     let mut scans = Vec::new();
@@ -118,23 +117,16 @@ fn scans(query: &EventQuery) -> Vec<Scan<'_>> {
         if start >= end {
             continue;
         }
-        let (statements, key, only): (&[&'static Sql], Key<'_>, Option<LogicalCategory>) =
-            match &clause.select {
-                Select::All => (&[&ALL], Key::None, None),
-                Select::Tag(tag) => (&[&TAG], Key::Tag(tag), None),
-                Select::WholeRepository => (&[&WHOLE_REPOSITORY], Key::None, Some(LogicalCategory::Delete)),
-                Select::Digest(digest) => (&[&TAGGED_DIGEST, &UNTAGGED_DIGEST], Key::Digest(digest), None),
-                Select::UntaggedDigest(digest) => (&[&UNTAGGED_DIGEST], Key::Digest(digest), None),
-                Select::TagDelete(tag) => (&[&TAG_DELETE], Key::Tag(tag), Some(LogicalCategory::Delete)),
-            };
+        let (kinds, only) = kinds(&clause.select);
         for category in LOGICAL_CATEGORIES {
             if !asked(category) || only.is_some_and(|only| only != category) {
                 continue;
             }
-            scans.extend(statements.iter().map(|sql| Scan {
+            scans.extend(kinds.iter().map(|(sql, key, scope)| Scan {
                 sql,
                 category,
-                key,
+                key: *key,
+                scope: scope.clone(),
                 start,
                 end,
                 attribution: clause.attribution,
@@ -144,182 +136,28 @@ fn scans(query: &EventQuery) -> Vec<Scan<'_>> {
     scans
 }
 
-/// Newest first, at most `limit`, before the given key.
-pub(super) fn events(
-    connection: &Connection,
-    query: &EventQuery,
-    before: Option<&PageKey>,
-    limit: usize,
-) -> rusqlite::Result<Vec<AttributedEvent>> {
-    let Some(repository) = repository(connection, &query.registry, &query.repository)? else {
-        return Ok(Vec::new());
+type Kind<'a> = (&'static Sql, Key<'a>, Option<Scope>);
+
+/// The kinds of scans that find what is selected, and the category if it is one alone.
+fn kinds(select: &Select) -> (Vec<Kind<'_>>, Option<LogicalCategory>) {
+    let delete = Some(LogicalCategory::Delete);
+    let tagged = |digest| {
+        let scope = Scope::TaggedDigest(Digest::clone(digest));
+        (&TAGGED_DIGEST, Key::Digest(digest), Some(scope))
     };
-    let mut scans = scans(query);
-    // The newest windows fill the page; what cannot reach into it is not looked at.
-    scans.sort_by_key(|scan| std::cmp::Reverse(scan.end));
-    let before = before.map(Place::of_key);
-    let mut page: Vec<AttributedEvent> = Vec::new();
-    for scan in scans {
-        let last = if page.len() < limit { None } else { page.last() };
-        let start = Place {
-            time: scan.start,
-            id: Id(""),
-        };
-        let end = Place {
-            time: scan.end,
-            id: Id(""),
-        };
-        let first = last.map_or(start, |last| start.max(Place::of(last)));
-        let end = before.map_or(end, |before| end.min(before));
-        if limit == 0 || first >= end {
-            continue;
-        }
-        let found = read_page(connection, (repository, query), &scan, first..end, limit)?;
-        if found.is_empty() {
-            continue;
-        }
-        page.extend(found);
-        page.sort_by(|one, other| Place::of(other).cmp(&Place::of(one)));
-        page.truncate(limit);
-    }
-    Ok(page)
-}
-
-/// Where an event stands among those of its repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place<'a> {
-    time: i64,
-    id: Id<'a>,
-}
-
-impl<'a> Place<'a> {
-    fn of(found: &'a AttributedEvent) -> Self {
-        Self {
-            time: nanoseconds(found.event.time),
-            id: Id(&found.event.id),
-        }
-    }
-
-    fn of_key(key: &'a PageKey) -> Self {
-        Self {
-            time: nanoseconds(key.time),
-            id: Id(&key.id),
-        }
-    }
-}
-
-/// One scan's newest within the range, of the clients that are asked for.
-fn read_page(
-    connection: &Connection,
-    (repository, query): (i64, &EventQuery),
-    scan: &Scan<'_>,
-    within: Range<Place<'_>>,
-    limit: usize,
-) -> rusqlite::Result<Vec<AttributedEvent>> {
-    let rows = if query.clients.are_all() {
-        limit
-    } else {
-        usize::MAX
+    let untagged = |digest| {
+        let scope = Scope::UntaggedDigest(Digest::clone(digest));
+        (&UNTAGGED_DIGEST, Key::Digest(digest), Some(scope))
     };
-    let mut statement = connection.prepare_cached(scan.sql.page)?;
-    let mut rows = statement.query(params![
-        repository,
-        Column(scan.category),
-        scan.key,
-        within.start.time,
-        within.start.id,
-        within.end.time,
-        within.end.id,
-        i64::try_from(rows).unwrap_or(i64::MAX)
-    ])?;
-    let mut found = Vec::new();
-    while found.len() < limit
-        && let Some(row) = rows.next()?
-    {
-        let event = AttributedEvent {
-            event: rows::logical(row, &query.repository)?,
-            attribution: scan.attribution,
-        };
-        if query.clients.let_through(event.client()) {
-            found.push(event);
-        }
+    match select {
+        Select::All => (vec![(&ALL, Key::None, Some(Scope::All))], None),
+        Select::Tag(tag) => (vec![(&TAG, Key::Tag(tag), Some(Scope::Tag(tag.clone())))], None),
+        Select::WholeRepository => (vec![(&WHOLE_REPOSITORY, Key::None, None)], delete),
+        Select::Digest(digest) => (vec![tagged(digest), untagged(digest)], None),
+        Select::UntaggedDigest(digest) => (vec![untagged(digest)], None),
+        Select::TagDelete(tag) => (vec![(&TAG_DELETE, Key::Tag(tag), None)], delete),
     }
-    Ok(found)
 }
-
-/// All that the query selects, counted, in a stable order.
-pub(super) fn tally(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<Tally>> {
-    let Some(repository) = repository(connection, &query.registry, &query.repository)? else {
-        return Ok(Vec::new());
-    };
-    let mut tallies: HashMap<TallyKey, Tally> = HashMap::new();
-    for scan in scans(query) {
-        let mut statement = connection.prepare_cached(scan.sql.tally)?;
-        let mut rows = statement.query(params![
-            repository,
-            Column(scan.category),
-            scan.key,
-            scan.start,
-            Id(""),
-            scan.end,
-            Id("")
-        ])?;
-        while let Some(row) = rows.next()? {
-            let ip: Option<Column<_>> = row.get(1)?;
-            let source: Option<Column<_>> = row.get(2)?;
-            let tally = Tally {
-                category: scan.category,
-                target: row.get::<_, Option<Column<_>>>(0)?.map(|Column(target)| target),
-                address: ip
-                    .zip(source)
-                    .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
-                attribution: scan.attribution,
-                actor: row.get::<_, Option<Arc<str>>>(3)?,
-                count: row.get(4)?,
-                first: row.get::<_, Column<_>>(5)?.0,
-                last: row.get::<_, Column<_>>(6)?.0,
-            };
-            if !query.clients.let_through(tally.client()) {
-                continue;
-            }
-            tallies
-                .entry((
-                    tally.category,
-                    tally.target,
-                    tally.address,
-                    tally.actor.clone(),
-                    tally.attribution,
-                ))
-                .and_modify(|sum| {
-                    sum.count += tally.count;
-                    sum.first = sum.first.min(tally.first);
-                    sum.last = sum.last.max(tally.last);
-                })
-                .or_insert(tally);
-        }
-    }
-    let mut tallies: Vec<Tally> = tallies.into_values().collect();
-    tallies.sort_by_cached_key(|tally| {
-        (
-            tally.category,
-            tally.target,
-            tally.address.map(|address| address.ip),
-            tally.actor.clone(),
-            tally.first,
-            tally.last,
-            tally.count,
-        )
-    });
-    Ok(tallies)
-}
-
-type TallyKey = (
-    LogicalCategory,
-    Option<DeleteTarget>,
-    Option<SourceAddress>,
-    Option<Arc<str>>,
-    Attribution,
-);
 
 pub(super) fn repository(
     connection: &Connection,

@@ -3,7 +3,10 @@
 use rusqlite::{Connection, Row, params, types::Type};
 
 use super::values::{Column, Id, IdText, MediaTypeText};
-use crate::event::{LogicalEvent, RegistryEvent, SourceAddress, StoredEvent, TimeSource};
+use crate::{
+    event::{LogicalEvent, RegistryEvent, SourceAddress, StoredEvent, TimeSource},
+    store::EventClient,
+};
 
 /// Columns of a raw event, in the order `raw` reads them.
 macro_rules! raw_columns {
@@ -20,8 +23,6 @@ pub(super) fn raw(row: &Row<'_>, repository: &str, source: &str) -> rusqlite::Re
     let Column(time) = row.get(2)?;
     let Column(time_source) = row.get(3)?;
     let stated: Option<Column<_>> = row.get(16)?;
-    let address: Option<Column<_>> = row.get(11)?;
-    let address_source: Option<Column<_>> = row.get(12)?;
     Ok(StoredEvent {
         source: source.to_owned(),
         received: row.get::<_, Column<_>>(1)?.0,
@@ -38,9 +39,7 @@ pub(super) fn raw(row: &Row<'_>, repository: &str, source: &str) -> rusqlite::Re
                 .get::<_, Option<MediaTypeText>>(9)?
                 .map(|MediaTypeText(text)| text),
             method: row.get(10)?,
-            address: address
-                .zip(address_source)
-                .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
+            address: address(row, 11)?,
             forwarded_chain: row.get(13)?,
             actor: row.get(14)?,
             user_agent: row.get(15)?,
@@ -74,31 +73,49 @@ pub(super) use of_raw;
 
 /// A logical event of the named repository.
 pub(super) fn logical(row: &Row<'_>, repository: &str) -> rusqlite::Result<LogicalEvent> {
-    let address: Option<Column<_>> = row.get(6)?;
-    let address_source: Option<Column<_>> = row.get(7)?;
     Ok(LogicalEvent {
         id: row.get::<_, IdText>(0)?.0,
         category: row.get::<_, Column<_>>(1)?.0,
         target: row.get::<_, Option<Column<_>>>(2)?.map(|Column(target)| target),
         repository: repository.to_owned(),
-        tags: match row.get_ref(3)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-            Some(tags) => serde_json::from_str(tags)
-                .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Text, Box::new(error)))?,
-            None => Vec::new(),
-        },
+        tags: tags(row, 3)?,
         digest: row.get::<_, Option<Column<_>>>(4)?.map(|Column(digest)| digest),
         media_type: row
             .get::<_, Option<MediaTypeText>>(5)?
             .map(|MediaTypeText(text)| text),
-        address: address
-            .zip(address_source)
-            .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
+        address: address(row, 6)?,
         actor: row.get(8)?,
         user_agent: row.get(9)?,
         time: row.get::<_, Column<_>>(10)?.0,
         time_source: row.get::<_, Column<_>>(11)?.0,
         raw_count: row.get(12)?,
     })
+}
+
+/// Who did it, of a row of `logical_columns`.
+pub(super) fn client<'a>(row: &'a Row<'_>) -> rusqlite::Result<EventClient<'a>> {
+    Ok(EventClient {
+        address: address(row, 6)?,
+        actor: row.get_ref(8)?.as_str_or_null()?,
+    })
+}
+
+/// The address in this column, whose source is in the next.
+pub(super) fn address(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SourceAddress>> {
+    let ip: Option<Column<_>> = row.get(column)?;
+    let source: Option<Column<_>> = row.get(column + 1)?;
+    Ok(ip
+        .zip(source)
+        .map(|(Column(ip), Column(source))| SourceAddress { ip, source }))
+}
+
+/// The tags of a logical event, given the place of their column.
+pub(super) fn tags(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
+    match row.get_ref(column)?.as_str_or_null()? {
+        Some(tags) => serde_json::from_str(tags)
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Writes a logical event, save what it has from the raw event that decides.

@@ -9,6 +9,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use crate::{
     event::{AddressSource, Category, DeleteTarget, LogicalCategory, TimeSource},
     image::Digest,
+    store::{bucket::Level, scope::Scope},
 };
 
 /// A value of ours as a column.
@@ -247,6 +248,28 @@ numbered!(LogicalCategory { Push = 1, Pull = 2, Delete = 3, Check = 4, Unresolve
 numbered!(DeleteTarget { Tag = 1, Manifest = 2, Repository = 3 });
 numbered!(AddressSource { Peer = 1, Header = 2 });
 numbered!(TimeSource { Event = 0, Received = 1 });
+numbered!(Level { Quarter = 1, Hour = 2, Day = 3 });
+
+/// The number of a scope's kind, and its key.
+pub(super) fn scope_columns(scope: &Scope) -> (i64, ToSqlOutput<'_>) {
+    match scope {
+        Scope::All => (0, ToSqlOutput::Borrowed(ValueRef::Text(b""))),
+        Scope::Tag(tag) => (1, ToSqlOutput::Borrowed(ValueRef::Text(tag.as_bytes()))),
+        Scope::TaggedDigest(digest) => (2, digest_bytes(digest)),
+        Scope::UntaggedDigest(digest) => (3, digest_bytes(digest)),
+    }
+}
+
+pub(super) fn scope_of(number: i64, key: ValueRef<'_>) -> FromSqlResult<Scope> {
+    let digest = || Column::column_result(key).map(|Column(digest)| digest);
+    match number {
+        0 => Ok(Scope::All),
+        1 => Ok(Scope::Tag(key.as_str()?.to_owned())),
+        2 => digest().map(Scope::TaggedDigest),
+        3 => digest().map(Scope::UntaggedDigest),
+        unknown => Err(FromSqlError::OutOfRange(unknown)),
+    }
+}
 
 /// All categories of logical events, the values of their column.
 pub(super) const LOGICAL_CATEGORIES: [LogicalCategory; 5] = [
@@ -354,6 +377,26 @@ mod tests {
             stored(MediaType(other)),
             (MediaTypeText(other.to_owned()), "text".to_owned())
         );
+    }
+
+    #[test]
+    fn a_scope_comes_back_as_it_was() {
+        let digest: Digest = format!("sha256:{}", "a1".repeat(32)).parse().unwrap();
+        let connection = Connection::open_in_memory().unwrap();
+        for scope in [
+            Scope::All,
+            Scope::Tag("v1".to_owned()),
+            Scope::TaggedDigest(digest.clone()),
+            Scope::UntaggedDigest(digest),
+        ] {
+            let (number, key) = scope_columns(&scope);
+            let found = connection
+                .query_row("SELECT ?1, ?2", rusqlite::params![number, key], |row| {
+                    Ok(scope_of(row.get(0)?, row.get_ref(1)?)?)
+                })
+                .unwrap();
+            assert_eq!(found, scope);
+        }
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! Durable appends through the store beside raw batched inserts of the same rows into the
 //! same kind of file, in one run: what the promises cost.
-//!
-//! `cargo bench --bench store`, or with `STORE_BENCH_EVENTS=1000000`.
 
 use std::{
-    error::Error,
     net::{IpAddr, Ipv4Addr},
     sync::{
         Arc,
@@ -16,15 +13,22 @@ use std::{
 use image_usage_operator::{
     event::{AddressSource, Category, RegistryEvent, SourceAddress},
     image::Digest,
-    store::{
-        Clause, Clients, Delivery, EventLog, EventQuery, EventReader, RegistryKey, Select, SqliteStore,
-        Upkeep, Window,
-    },
+    store::{Delivery, EventLog, RegistryKey, SqliteStore, StoreError, Upkeep},
 };
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use crate::{
+    Result,
+    numbers::{each, percentile, rate},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How many events are appended in each round, a fifth of it where each has its own commit.
+    #[arg(long, default_value_t = 100_000)]
+    events: usize,
+}
 
 /// 2026-01-01T00:00:00Z
 const START: i64 = 1_767_225_600;
@@ -219,7 +223,7 @@ async fn through_the_store(
                 store.append(delivery).await?;
                 latencies.push(sent.elapsed());
             }
-            Ok::<_, image_usage_operator::store::StoreError>(latencies)
+            Ok::<_, StoreError>(latencies)
         }));
     }
     let mut latencies = Vec::new();
@@ -232,7 +236,6 @@ async fn through_the_store(
     let cpu = writer_on_cpu();
     store.close().await?;
     let bytes = std::fs::metadata(&path)?.len();
-    latencies.sort_unstable();
     Ok(Measured {
         cpu,
         acknowledged,
@@ -242,33 +245,9 @@ async fn through_the_store(
     })
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    sorted
-        .get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)))
-        .copied()
-        .unwrap_or_default()
-}
-
-/// Microseconds.
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn each(time: Duration, events: usize) -> f64 {
-    time.as_secs_f64() * 1e6 / events as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn rate(events: usize, time: Duration) -> f64 {
-    events as f64 / time.as_secs_f64()
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark prints")]
-#[tokio::main]
-async fn main() -> Result<()> {
-    let events: usize = std::env::var("STORE_BENCH_EVENTS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(100_000);
+pub(crate) async fn run(Options { events }: &Options) -> Result<()> {
     for (rows, clients, size) in [(1, 1, 1), (100, 100, 1), (1000, 10, 100)] {
-        let few = if rows == 1 { events / 5 } else { events };
+        let few = if rows == 1 { events / 5 } else { *events };
         let (took, raw_cpu) = raw(few, rows)?;
         let raw = rate(few, took);
         println!(
@@ -292,62 +271,5 @@ async fn main() -> Result<()> {
             );
         }
     }
-    reads(events).await
-}
-
-/// Questions to one repository that holds everything.
-#[expect(clippy::print_stdout, reason = "a benchmark prints")]
-async fn reads(events: usize) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let store = SqliteStore::open(&folder.path().join("events.db"), |_, _| {})?;
-    for first in (0..events).step_by(1000) {
-        store
-            .append(delivery(
-                (first..(first + 1000).min(events)).map(|n| event(n, 1)).collect(),
-            ))
-            .await?;
-    }
-    store.linked().await?;
-    let everything = Window {
-        start: Timestamp::MIN,
-        end: Timestamp::MAX,
-    };
-    for (name, select) in [
-        ("all", Select::All),
-        ("tag", Select::Tag("v1.7".to_owned())),
-        ("digest", Select::Digest(Digest::Sha256([7; 32]))),
-    ] {
-        let query = EventQuery {
-            registry: registry(),
-            repository: "team-0/service-0".to_owned(),
-            categories: Vec::new(),
-            clauses: vec![Clause {
-                select,
-                window: everything,
-                attribution: image_usage_operator::event::Attribution::Named,
-            }],
-            clients: Clients::default(),
-        };
-        let (mut pages, mut tallies) = (Vec::new(), Vec::new());
-        for round in 0..200 {
-            let begun = Instant::now();
-            store.events(query.clone(), None, 50).await?;
-            pages.push(begun.elapsed());
-            if round < 5 {
-                let begun = Instant::now();
-                store.tally(query.clone()).await?;
-                tallies.push(begun.elapsed());
-            }
-        }
-        pages.sort_unstable();
-        tallies.sort_unstable();
-        println!(
-            "read {name} of {events}: page of 50 p50 {:?} p99 {:?}, tally p50 {:?}",
-            percentile(&pages, 50),
-            percentile(&pages, 99),
-            percentile(&tallies, 50)
-        );
-    }
-    store.close().await?;
     Ok(())
 }

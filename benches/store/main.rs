@@ -1,0 +1,48 @@
+//! The event store, measured against the project's limits.
+//!
+//! ```text
+//! cargo bench --bench store -- appends --events 100000
+//! cargo bench --bench store -- reads --events 10000000
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a program for people")]
+
+mod appends;
+mod fill;
+mod hot;
+mod load;
+mod machine;
+mod numbers;
+mod questions;
+mod reads;
+
+use clap::{Parser, Subcommand};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+    /// What cargo passes to every benchmark.
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Durable appends beside raw batched inserts of the same rows.
+    Appends(appends::Options),
+    /// Event line and summary of one repository that holds everything, and a purge of it.
+    Reads(reads::Options),
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let task = Arguments::parse().command;
+    println!("{}", machine::line());
+    match task {
+        Task::Appends(options) => appends::run(&options).await,
+        Task::Reads(options) => reads::run(&options).await,
+    }
+}
