@@ -3,6 +3,8 @@
 mod append;
 mod facts;
 mod gaps;
+mod gate;
+mod keeping;
 mod known;
 mod pointers;
 mod purge;
@@ -13,6 +15,7 @@ mod relink;
 mod rows;
 mod schema;
 mod source;
+mod space;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -38,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     append::Batch,
+    gate::Gate,
+    keeping::KeepingChange,
     purge::PurgeStep,
     readers::Readers,
     usage::UsageChange,
@@ -45,8 +50,9 @@ use self::{
     writer::{Command, Reply, Waiting, Writer},
 };
 use super::{
-    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, LastKnown, PageKey, Purged,
-    RegistryKey, RepositoryUses, SourceState, StoreError, TagFacts, TagPointer, Tally, Upkeep, UsageStore,
+    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping, Kept,
+    LastKnown, PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room, SourceState, StoreError,
+    TagFacts, TagPointer, Tally, Terms, Upkeep, UsageStore,
 };
 use crate::image::RepositoryName;
 
@@ -64,6 +70,7 @@ pub struct SqliteStore {
     commands: Sender<Command>,
     room: Arc<Semaphore>,
     readers: Readers,
+    gate: Arc<Gate>,
     /// Cancelled when the writer is gone, for whatever reason.
     gone: CancellationToken,
     writer: Mutex<Option<JoinHandle<rusqlite::Result<()>>>>,
@@ -80,10 +87,27 @@ impl SqliteStore {
         path: &Path,
         on_change: impl Fn(&RegistryKey, &[String]) + Send + 'static,
     ) -> Result<Self, StoreError> {
+        Self::open_keeping_free(path, KeepFree::default(), on_change)
+    }
+
+    /// Like [`open`](Self::open); refuses deliveries while less than `keep_free` of the
+    /// volume is free.
+    pub fn open_keeping_free(
+        path: &Path,
+        keep_free: KeepFree,
+        on_change: impl Fn(&RegistryKey, &[String]) + Send + 'static,
+    ) -> Result<Self, StoreError> {
         let lock = schema::lock(path)?;
         let connection = schema::open_writer(path)?;
         let failed = |error: &dyn std::error::Error| StoreError::Open(format!("{}: {error}", path.display()));
-        let writer = Writer::new(connection, Box::new(on_change)).map_err(|error| failed(&error))?;
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder.to_owned(),
+            _ => ".".into(),
+        };
+        let gate = Gate::load(&connection, folder, keep_free).map_err(|error| failed(&error))?;
+        let gate = Arc::new(gate);
+        let writer =
+            Writer::new(connection, gate.clone(), Box::new(on_change)).map_err(|error| failed(&error))?;
         let (commands, queue) = mpsc::channel();
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
@@ -100,6 +124,7 @@ impl SqliteStore {
             commands,
             room: Arc::new(Semaphore::new(ROOM as usize)),
             readers: Readers::new(path.to_owned()),
+            gate,
             gone,
             writer: Mutex::new(Some(thread)),
         })
@@ -116,6 +141,18 @@ impl SqliteStore {
 
     async fn change_usage(&self, change: UsageChange) -> Result<(), StoreError> {
         self.ask(|reply| Command::Usage { change, reply }).await
+    }
+
+    /// Has the writer do all of it, step by step.
+    async fn change_keeping(&self, change: KeepingChange) -> Result<(), StoreError> {
+        while self
+            .ask(|reply| Command::Keeping {
+                change: change.clone(),
+                reply,
+            })
+            .await?
+        {}
+        Ok(())
     }
 
     /// Has the writer do something.
@@ -240,6 +277,7 @@ impl Upkeep for SqliteStore {
             loop {
                 let (next, more) = self.ask(|reply| Command::Purge { step, reply }).await?;
                 if !more {
+                    self.change_keeping(KeepingChange::HandBack).await?;
                     return Ok(next.purged);
                 }
                 step = next;
@@ -266,6 +304,35 @@ impl Upkeep for SqliteStore {
             self.gone.cancelled().await;
             self.join()
         })
+    }
+}
+
+impl Keeping for SqliteStore {
+    fn keep(&self, registry: RegistryKey, terms: Terms) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.change_keeping(KeepingChange::Keep { registry, terms }))
+    }
+
+    fn release(&self, registry: RegistryKey, at: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.change_keeping(KeepingChange::Release { registry, at }))
+    }
+
+    fn remove(&self, registry: RegistryKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.change_keeping(KeepingChange::Remove { registry }).await?;
+            self.change_keeping(KeepingChange::HandBack).await
+        })
+    }
+
+    fn kept(&self) -> BoxFuture<'_, Result<Vec<Kept>, StoreError>> {
+        Box::pin(self.readers.read(keeping::kept))
+    }
+
+    fn refusing(&self, registry: &RegistryKey) -> Option<Refusing> {
+        self.gate.refusing(registry)
+    }
+
+    fn room(&self) -> Room {
+        self.gate.room()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod opening;
 mod plans;
+mod space;
 mod writing;
 
 use std::{

@@ -20,7 +20,7 @@ async fn a_schema_newer_than_this_version_is_refused_in_words() {
     drop(file);
     let refused = open(&backend).unwrap_err();
     assert!(
-        matches!(refused, StoreError::NewerSchema { found: 99, known: 2 }),
+        matches!(refused, StoreError::NewerSchema { found: 99, known: 3 }),
         "{refused}"
     );
     assert!(refused.to_string().contains("run a newer version"), "{refused}");
@@ -81,7 +81,7 @@ async fn the_file_is_set_up_to_survive_a_power_cut() {
     );
     assert_eq!(
         (number("application_id"), number("user_version")),
-        (0x4955_7365, 2)
+        (0x4955_7365, 3)
     );
 }
 
