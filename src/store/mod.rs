@@ -5,6 +5,7 @@
 pub(crate) mod conformance;
 mod keeping;
 mod sqlite;
+pub mod transfer;
 mod usage;
 
 use std::{fmt, sync::Arc};
@@ -19,7 +20,10 @@ use crate::{
 };
 
 pub use keeping::{KeepFree, Keeping, Kept, LOW_SPACE, QUOTA_EXCEEDED, Refusing, Room, Terms, in_units};
-pub use sqlite::SqliteStore;
+pub use sqlite::{
+    Backup, BodyAside, Findings, QuarantinedBody, SqliteReader, SqliteStore, SqliteWriter, backup, check,
+    quarantined, quarantined_body,
+};
 pub use usage::{LastKnown, RepositoryUses, UsageStore};
 
 /// Name of the store's file in its folder.

@@ -1,6 +1,8 @@
 //! The store in one `SQLite` file: one thread writes, a few connections read.
 
 mod append;
+mod backup;
+mod check;
 mod facts;
 mod gaps;
 mod gate;
@@ -20,6 +22,7 @@ mod spans;
 #[cfg(test)]
 mod tests;
 mod touched;
+mod transfer;
 mod usage;
 mod values;
 mod writer;
@@ -55,6 +58,13 @@ use super::{
     TagFacts, TagPointer, Tally, Terms, Upkeep, UsageStore,
 };
 use crate::image::RepositoryName;
+
+pub use self::{
+    backup::{Backup, backup},
+    check::{Findings, check},
+    quarantine::{BodyAside, QuarantinedBody, quarantined, quarantined_body},
+    transfer::{SqliteReader, SqliteWriter},
+};
 
 /// How much may wait for the writer, in units of [`UNIT`] bytes: 16 MiB.
 const ROOM: u32 = 32 * 1024;
