@@ -4,6 +4,7 @@
 pub mod analysis;
 mod backoff;
 pub mod cluster;
+pub mod command;
 mod controller;
 pub mod crd;
 pub mod dialect;

@@ -1,9 +1,17 @@
 //! Command line of the operator.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
-use image_usage_operator::{crd, settings::Settings};
+use image_usage_operator::{
+    command::{self, StoreCommand, Streams},
+    crd,
+    settings::Settings,
+};
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -22,20 +30,44 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Look after the event store: check it, back it up, carry it away.
+    #[command(subcommand)]
+    Store(StoreCommand),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Run(settings) => image_usage_operator::run(*settings),
+        Command::Run(settings) => {
+            let outcome = image_usage_operator::run(*settings);
+            return outcome.map_or_else(
+                |error| {
+                    tracing::error!(error, "stopped");
+                    ExitCode::FAILURE
+                },
+                |()| ExitCode::SUCCESS,
+            );
+        }
         Command::Crds { out } => {
             crd::write(&out).map_err(|error| format!("failed to write the definitions: {error}"))
         }
+        Command::Store(command) => look_after(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error, "stopped");
+            // Nobody is left to tell that standard error is closed.
+            let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn look_after(command: StoreCommand) -> Result<(), String> {
+    let mut streams = Streams {
+        input: &mut io::BufReader::new(io::stdin()),
+        out: &mut io::stdout(),
+        told: &mut io::stderr(),
+        is_terminal: io::stderr().is_terminal(),
+    };
+    command::run(command, &mut streams)
 }

@@ -1,6 +1,6 @@
 //! The running operator: what it opens, which tasks it owns, how it stops.
 
-use std::{fmt::Display, path::Path, sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use jiff::Timestamp;
@@ -19,16 +19,14 @@ use crate::{
     controller::{self, Interests, ObjectKey, Registries, Touched, World},
     receive::{self, Directory, Receiver},
     settings::Settings,
-    store::{RegistryKey, SqliteStore, Store},
-    telemetry::{self, Metrics},
+    store::{EVENTS_FILE, RegistryKey, SqliteStore, Store},
+    telemetry::{self, Metrics, StoreMetrics},
     web::{self, Readiness},
 };
 
 /// What is still under way when the operator stops has this long.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often events past their retention are removed.
-const PURGE_EVERY: Duration = Duration::from_mins(10);
 /// How often events of times that are over are counted for good.
 const SEAL_EVERY: Duration = Duration::from_mins(1);
 const WEBHOOK: &str = "webhook server";
@@ -59,7 +57,7 @@ async fn operate(settings: Settings) -> Result<(), String> {
     let registries = Arc::new(Registries::default());
     let interests = Arc::new(Interests::default());
     let touched_registries = Arc::new(Touched::default());
-    let store = open_store(&settings.data_dir, &registries, &interests, &touched_registries)?;
+    let store = open_store(&settings, &registries, &interests, &touched_registries)?;
     let directory = Arc::new(Directory::default());
     let webhook = bind(settings.webhook_address).await?;
     let health = bind(settings.health_address).await?;
@@ -71,6 +69,7 @@ async fn operate(settings: Settings) -> Result<(), String> {
         directory: directory.clone(),
         events: store.clone(),
         usage: store.clone(),
+        keeping: store.clone(),
         unsaved: Arc::default(),
         interests,
         touched_clusters: Arc::default(),
@@ -90,6 +89,9 @@ async fn operate(settings: Settings) -> Result<(), String> {
     world
         .metrics
         .register(|registry| receiver.metrics().register(registry));
+    world
+        .metrics
+        .register(|registry| registry.register_collector(Box::new(StoreMetrics(store.clone()))));
     world.readiness.is_there(WEBHOOK);
     let mut tasks = start(&world, &store, receiver, webhook, health);
     tasks.own(
@@ -152,7 +154,10 @@ fn start(
         "last known deployments",
         controller::keep_last_known(world.clone()).map(Ok),
     );
-    tasks.own("retention", purge(world.clone(), store.clone()).map(Ok));
+    tasks.own(
+        "retention",
+        controller::run_retention(world.clone(), store.clone()).map(Ok),
+    );
     tasks.own("sums of events", seal(world.clone(), store.clone()).map(Ok));
     tasks.own("event store", {
         let (cancel, store) = (cancel.clone(), store.clone());
@@ -226,11 +231,12 @@ fn own_client(settings: &Settings) -> Result<Client, String> {
 }
 
 fn open_store(
-    folder: &Path,
+    settings: &Settings,
     registries: &Arc<Registries>,
     interests: &Arc<Interests>,
     touched: &Arc<Touched>,
 ) -> Result<Arc<dyn Store>, String> {
+    let folder = &settings.data_dir;
     std::fs::create_dir_all(folder).map_err(failed("failed to make the data folder"))?;
     let (registries, interests, touched) = (registries.clone(), interests.clone(), touched.clone());
     let on_change = move |registry: &RegistryKey, repositories: &[String]| {
@@ -241,7 +247,9 @@ fn open_store(
         interests.touch_repositories(&registries.names(&key, repositories));
         touched.touch([key]);
     };
-    let store = SqliteStore::open(&folder.join("events.db"), on_change).map_err(|error| error.to_string())?;
+    let keep_free = settings.keep_free.unwrap_or_default();
+    let store = SqliteStore::open_keeping_free(&folder.join(EVENTS_FILE), keep_free, on_change)
+        .map_err(|error| error.to_string())?;
     Ok(Arc::new(store))
 }
 
@@ -277,25 +285,6 @@ async fn follow_namespaces(
             futures::future::ready(())
         });
     world.cancel.run_until_cancelled(events).await;
-}
-
-/// Removes events past their registry's retention.
-async fn purge(world: Arc<World>, store: Arc<dyn Store>) {
-    let mut ticks = tokio::time::interval(PURGE_EVERY);
-    while world.cancel.run_until_cancelled(ticks.tick()).await.is_some() {
-        for registry in world.registries.all() {
-            let Ok(before) = Timestamp::now().checked_sub(registry.retention) else {
-                continue;
-            };
-            match store.purge(registry.store_key(), before).await {
-                Ok(purged) if purged.raw > 0 => {
-                    info!(registry = %registry.key, events = purged.raw, "removed old events");
-                }
-                Ok(_) => {}
-                Err(error) => warn!(registry = %registry.key, %error, "failed to remove old events"),
-            }
-        }
-    }
 }
 
 /// Has the store count the events of times that are over, so that questions need not read them.

@@ -9,7 +9,10 @@ use std::{
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use crate::cluster::{CustomKind, Kind, Rules};
+use crate::{
+    cluster::{CustomKind, Kind, Rules},
+    store::KeepFree,
+};
 
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
@@ -22,6 +25,10 @@ pub struct Settings {
     /// Folder for the event store.
     #[arg(long, env = "DATA_DIR", default_value = "/var/lib/image-usage-operator")]
     pub data_dir: PathBuf,
+    /// How much of its volume stays free, in bytes such as 256Mi, at least 16Mi: while less is free, deliveries are
+    /// refused. By default 256Mi, or a twentieth of the volume where that is less.
+    #[arg(long, env = "KEEP_FREE")]
+    pub keep_free: Option<KeepFree>,
     /// Where registries deliver their events.
     #[arg(long, env = "WEBHOOK_ADDRESS", default_value = "0.0.0.0:8080")]
     pub webhook_address: SocketAddr,

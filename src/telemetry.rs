@@ -1,15 +1,22 @@
 //! Log lines and metrics. No metric has a label that an image, a tag, a pod or a user chooses.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::ConstGauge, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::LogFormat;
+use crate::{
+    settings::LogFormat,
+    store::{Room, Store},
+};
 
 /// Starts log lines on standard error; `RUST_LOG` chooses which.
 pub fn start_logging(format: LogFormat) {
@@ -107,5 +114,45 @@ impl Metrics {
             &self.registry.lock().unwrap_or_else(PoisonError::into_inner),
         )?;
         Ok(text)
+    }
+}
+
+/// How full the store is, asked when metrics are read.
+pub struct StoreMetrics(pub Arc<dyn Store>);
+
+impl fmt::Debug for StoreMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreMetrics").finish_non_exhaustive()
+    }
+}
+
+impl Collector for StoreMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Room {
+            free,
+            low_space,
+            over_quota,
+        } = self.0.room();
+        let mut gauge = |name, help, value| {
+            let gauge = ConstGauge::<i64>::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+        };
+        if let Some(free) = free {
+            gauge(
+                "image_usage_store_free_bytes",
+                "Bytes free on the volume of the event store",
+                i64::try_from(free).unwrap_or(i64::MAX),
+            )?;
+        }
+        gauge(
+            "image_usage_store_low_space",
+            "Whether deliveries are refused because the volume is nearly full",
+            i64::from(low_space),
+        )?;
+        gauge(
+            "image_usage_registries_over_quota",
+            "Registries whose deliveries are refused because of their quota",
+            over_quota,
+        )
     }
 }

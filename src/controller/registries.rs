@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::SignedDuration;
 
-use crate::{crd::RegistryGrant, event::Network, image::RepositoryName, store::RegistryKey};
+use crate::{
+    crd::RegistryGrant,
+    event::Network,
+    image::RepositoryName,
+    store::{RegistryKey, Terms},
+};
 
 use super::{grants, shelf::Shelf, touch::ObjectKey};
 
@@ -17,6 +22,8 @@ pub struct Registry {
     pub hosts: Vec<String>,
     pub network: Arc<Network>,
     pub retention: SignedDuration,
+    /// Most events that are kept.
+    pub quota: Option<i64>,
     pub allowed: Vec<RegistryGrant>,
     /// Whether its namespace may serve others.
     pub is_granting: bool,
@@ -32,16 +39,18 @@ impl Registry {
             hosts,
             network,
             retention,
+            quota,
             allowed,
             is_granting,
         } = self;
-        (key, uid, hosts, network, retention, allowed, is_granting)
+        (key, uid, hosts, network, retention, quota, allowed, is_granting)
             == (
                 &other.key,
                 &other.uid,
                 &other.hosts,
                 &other.network,
                 &other.retention,
+                &other.quota,
                 &other.allowed,
                 &other.is_granting,
             )
@@ -57,6 +66,15 @@ impl Registry {
                 path: path.to_owned(),
             })
             .collect()
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        Terms {
+            retention: self.retention,
+            quota: self.quota,
+        }
     }
 
     /// Under which key its events are kept.
@@ -168,6 +186,7 @@ mod tests {
             hosts: vec!["r.example".into()],
             network: Arc::new(network()),
             retention: SignedDuration::from_hours(720),
+            quota: None,
             allowed: vec![RegistryGrant {
                 namespaces: ReportNamespaces { from, selector: None },
             }],

@@ -12,7 +12,7 @@ use crate::{
     cluster::Kind,
     receive::Directory,
     settings::Settings,
-    store::{EventReader, UsageStore},
+    store::{EventReader, Keeping, UsageStore},
     telemetry::Metrics,
     web::Readiness,
 };
@@ -36,6 +36,7 @@ pub struct World {
     pub directory: Arc<Directory>,
     pub events: Arc<dyn EventReader>,
     pub usage: Arc<dyn UsageStore>,
+    pub keeping: Arc<dyn Keeping>,
     /// What clusters run that is not in `usage` yet.
     pub unsaved: Arc<Unsaved>,
     pub interests: Arc<Interests>,

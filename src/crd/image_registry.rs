@@ -66,6 +66,9 @@ pub struct ImageRegistrySpec {
     #[serde(default = "thirty_days")]
     #[schemars(regex(pattern = r"^[1-9][0-9]{0,4}(m|h|d)$"))]
     pub retention: String,
+    /// How much is kept of this registry; by default as much as comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<RegistryQuota>,
     /// Which reports these events answer; by default those of this namespace.
     #[serde(default = "same_namespace")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
@@ -84,6 +87,16 @@ pub struct RegistryGrant {
     /// The namespaces whose reports are served.
     #[serde(default)]
     pub namespaces: ReportNamespaces,
+}
+
+/// How much is kept of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryQuota {
+    /// Most events, counted as the registry sent them: a pull is often two or three. When it is reached,
+    /// further deliveries are refused until retention has removed older events or the quota is raised.
+    #[schemars(range(min = 1000))]
+    pub events: i64,
 }
 
 fn thirty_days() -> String {
@@ -208,7 +221,8 @@ pub struct ImageRegistryStatus {
     /// The generation of the spec this status is about; -1 before the operator has seen it.
     #[serde(default)]
     pub observed_generation: i64,
-    /// Ready: accepted, the webhook listens. Receiving: events have arrived; Unknown until the first one.
+    /// Ready: accepted, the webhook listens. Receiving: events have arrived; Unknown until the first one, False
+    /// while deliveries are refused.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

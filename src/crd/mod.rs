@@ -30,7 +30,7 @@ pub use files::{files, write};
 pub use image_registry::{
     Bearer, BearerSecretRef, CategoryCoverage, CoverageGap, Endpoint, EventCounts, EventSource,
     ForwardedAddress, ImageRegistry, ImageRegistrySpec, ImageRegistryStatus, RegistryGrant, RegistryNetwork,
-    SourceFormat, SourceStatus, Webhook, WebhookAuthentication, WebhookAuthenticationType,
+    RegistryQuota, SourceFormat, SourceStatus, Webhook, WebhookAuthentication, WebhookAuthenticationType,
 };
 pub use image_usage_report::{
     ClusterSelection, EventCategory, EventFilter, ImageUsageReport, ImageUsageReportSpec, NetworkType,

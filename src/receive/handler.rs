@@ -96,7 +96,10 @@ impl Receiver {
         };
         taken.inspect_err(|refusal| {
             entry.count_rejected();
-            if let Refusal::Store(error) = refusal {
+            // That there is no room is told once, by the store.
+            if let Refusal::Store(error) = refusal
+                && !matches!(error, StoreError::LowSpace { .. } | StoreError::QuotaExceeded { .. })
+            {
                 let key = &entry.registry;
                 warn!(namespace = key.namespace, registry = key.name, source = entry.name, %error, "events were not taken");
             }

@@ -10,6 +10,8 @@ use super::MAX_BODY_BYTES;
 
 /// Seconds a sender is told to wait when its delivery cannot be taken now.
 const RETRY_AFTER: &str = "5";
+/// The same where room has to be made first.
+const RETRY_AFTER_ROOM: &str = "60";
 
 /// Why a delivery was not taken. Nothing of the request is in it.
 #[derive(Debug, Error)]
@@ -45,6 +47,16 @@ impl Refusal {
         }
     }
 
+    fn retry_after(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(StoreError::LowSpace { .. } | StoreError::QuotaExceeded { .. }) => {
+                Some(RETRY_AFTER_ROOM)
+            }
+            Self::TooMany | Self::Store(_) => Some(RETRY_AFTER),
+            _ => None,
+        }
+    }
+
     /// For metrics.
     pub(super) fn reason(&self) -> &'static str {
         match self {
@@ -55,7 +67,7 @@ impl Refusal {
             Self::TooSlow => "TooSlow",
             Self::Broken => "Broken",
             Self::TooMany => "TooMany",
-            Self::Store(_) => "StoreUnavailable",
+            Self::Store(error) => error.reason(),
         }
     }
 }
@@ -63,9 +75,9 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = (self.status(), self.to_string());
-        match self {
-            Self::TooMany | Self::Store(_) => ([(header::RETRY_AFTER, RETRY_AFTER)], body).into_response(),
-            Self::Unauthorized => ([(header::WWW_AUTHENTICATE, "Bearer")], body).into_response(),
+        match (self.retry_after(), self) {
+            (Some(seconds), _) => ([(header::RETRY_AFTER, seconds)], body).into_response(),
+            (None, Self::Unauthorized) => ([(header::WWW_AUTHENTICATE, "Bearer")], body).into_response(),
             _ => body.into_response(),
         }
     }

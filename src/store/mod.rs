@@ -4,11 +4,13 @@
 mod bucket;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod keeping;
 mod rollup;
 mod scope;
 mod sought;
 mod sqlite;
 mod tallies;
+pub mod transfer;
 mod usage;
 
 use std::{fmt, sync::Arc};
@@ -22,8 +24,15 @@ use crate::{
     image::Digest,
 };
 
-pub use sqlite::SqliteStore;
+pub use keeping::{KeepFree, Keeping, Kept, LOW_SPACE, QUOTA_EXCEEDED, Refusing, Room, Terms, in_units};
+pub use sqlite::{
+    Backup, BodyAside, Findings, QuarantinedBody, SqliteReader, SqliteStore, SqliteWriter, backup, check,
+    quarantined, quarantined_body,
+};
 pub use usage::{LastKnown, RepositoryUses, UsageStore};
+
+/// Name of the store's file in its folder.
+pub const EVENTS_FILE: &str = "events.db";
 
 /// The `ImageRegistry` whose events these are. A new object of the same name is
 /// another registry: its uid differs.
@@ -77,8 +86,29 @@ pub enum StoreError {
     Read(String),
     #[error("the event store is busy: its queue is full")]
     Busy,
+    #[error("the volume of the event store is nearly full: {} of it stay free", in_units(*keep_free))]
+    LowSpace { keep_free: u64 },
+    #[error("the registry has reached its quota of {quota} events")]
+    QuotaExceeded { quota: i64 },
     #[error("the event store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// The word for a metric.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::LowSpace { .. } => LOW_SPACE,
+            Self::QuotaExceeded { .. } => QUOTA_EXCEEDED,
+            Self::Open(_)
+            | Self::NewerSchema { .. }
+            | Self::Write(_)
+            | Self::Read(_)
+            | Self::Busy
+            | Self::Closed => "StoreUnavailable",
+        }
+    }
 }
 
 /// Appends deliveries. The future resolves after the commit is durable.
@@ -251,7 +281,7 @@ pub struct SourceState {
 /// A stretch of time whose events may be lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// For example `NewInstance` or `Quarantined`.
+    /// For example `NewInstance`, `Quarantined` or `Refused`.
     pub reason: String,
     pub window: Window,
 }
@@ -312,6 +342,6 @@ pub trait Upkeep: Send + Sync + 'static {
 }
 
 /// All that a store does.
-pub trait Store: EventLog + EventReader + UsageStore + Upkeep {}
+pub trait Store: EventLog + EventReader + UsageStore + Upkeep + Keeping {}
 
-impl<T: EventLog + EventReader + UsageStore + Upkeep> Store for T {}
+impl<T: EventLog + EventReader + UsageStore + Upkeep + Keeping> Store for T {}

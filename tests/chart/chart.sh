@@ -91,6 +91,7 @@ clean_up() {
         forget_kinds
         forget_volumes "$namespace"
         forget_volumes "$other"
+        k delete --filename "$root/tests/chart/prometheus-rule.yaml" --ignore-not-found >/dev/null 2>&1 || true
         k delete --ignore-not-found rolebinding/chart-test --namespace "$other" >/dev/null 2>&1 || true
         k delete --ignore-not-found clusterrole/image-usage-reader clusterrolebinding/image-usage-reader >/dev/null 2>&1 || true
         k delete --ignore-not-found secret/image-usage-reader serviceaccount/image-usage-reader \
@@ -147,10 +148,13 @@ serviceCIDRs=["10.96.0.0/40"] serviceCIDRs
 log.format="xml" format
 persistence.size="large" size
 persistence.size=8 size
+persistence.keepFree="5%" keepFree
+persistence.keepFree="1G" keepFree
 webhook.service.type="ExternalName" type
 webhook.service.port=0 port
 webhook.service.clusterIP="none.example.com" clusterIP
 metrics.service.port=70000 port
+metrics.rules.enabled="yes" enabled
 dnsPolicy="None" dnsPolicy
 resources.limit={} limit
 podAnnotations={"a":1} podAnnotations
@@ -192,6 +196,8 @@ accepts() {
 accepts 'default values'
 # A free address of the cluster's range.
 address=$(k get service kubernetes --namespace default --output jsonpath='{.spec.clusterIP}')
+run k apply --filename "$root/tests/chart/prometheus-rule.yaml"
+run k wait --for=condition=Established customresourcedefinition prometheusrules.monitoring.coreos.com --timeout=30s
 accepts 'everything switched on' --values "$root/tests/chart/everything.yaml" \
     --set "webhook.service.clusterIP=${address%.*}.250"
 rendered_has() { grep -Eq -- "$1" "$work/rendered.yaml" || fail "not rendered: $1"; }
@@ -199,6 +205,7 @@ rendered_has_not() { ! grep -Eq -- "$1" "$work/rendered.yaml" || fail "rendered:
 for text in 'image: "registry.example.com/tools/operator@sha256:[0-9a-f]{64}"' 'claimName: events' \
     'clusterIP: "[0-9.]+\.250"' 'value: "team-a,team-b"' 'value: "10.96.0.1/32,fd00::1/128"' 'value: "10.96.0.0/12"' 'value: "text"' \
     'namespace: chart-test-other' 'aggregate-to-view' 'kind: NetworkPolicy' 'from: Selector' \
+    'kind: PrometheusRule' 'release: prometheus' 'summary: .\{\{ \$value \}\} ImageRegistries' 'value: "1Gi"' \
     'http-metrics' 'dnsPolicy: Default' 'priorityClassName: system-cluster-critical' 'pull-secret'; do
     rendered_has "$text"
 done
@@ -207,7 +214,7 @@ ok 'each value shows'
 accepts 'no volume, no definitions, no authorisation' \
     --set persistence.enabled=false,crds.install=false,selfAuthorization.enabled=false
 rendered_has 'sizeLimit: "8Gi"'
-for text in 'kind: PersistentVolumeClaim' 'kind: CustomResourceDefinition' 'kind: ClusterAuthorization' '-reader'; do
+for text in 'kind: PrometheusRule' 'KEEP_FREE' 'kind: PersistentVolumeClaim' 'kind: CustomResourceDefinition' 'kind: ClusterAuthorization' '-reader'; do
     rendered_has_not "$text"
 done
 accepts 'rights to read the own cluster, but no object' --set selfAuthorization.create=false

@@ -6,8 +6,9 @@ use thiserror::Error;
 
 use crate::{
     crd::{
-        BearerSecretRef, CategoryCoverage, Conditions, CoverageGap, EventCounts, EventSource,
-        ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, SourceFormat, SourceStatus,
+        BearerSecretRef, CategoryCoverage, ConditionStatus, Conditions, CoverageGap, EventCounts,
+        EventSource, ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, SourceFormat,
+        SourceStatus,
         condition_type::{READY, RECEIVING, RECONCILING, STALLED},
         parse_duration,
     },
@@ -16,7 +17,7 @@ use crate::{
     image::RepositoryName,
     receive::SourcePath,
     settings::Settings,
-    store::SourceState,
+    store::{Refusing, SourceState, in_units},
 };
 
 use super::super::{
@@ -72,6 +73,7 @@ pub struct Accepted {
     pub hosts: Vec<String>,
     pub network: Network,
     pub retention: SignedDuration,
+    pub quota: Option<i64>,
     pub is_granting: bool,
 }
 
@@ -93,6 +95,7 @@ pub fn accept(object: &ImageRegistry, settings: &Settings) -> Result<Accepted, P
         hosts,
         network: network(&spec.network)?,
         retention: parse_duration(&spec.retention).ok_or(Problem::Retention)?,
+        quota: spec.quota.as_ref().map(|quota| quota.events),
         is_granting,
     })
 }
@@ -158,6 +161,8 @@ pub struct Received {
     pub rejected: i64,
     /// Others that claim a host of it.
     pub rivals: Vec<ObjectKey>,
+    /// Why deliveries are refused now.
+    pub refusing: Option<Refusing>,
 }
 
 pub fn status_of(
@@ -203,20 +208,7 @@ pub fn status_of(
                     message,
                 )
             };
-            let last = received
-                .sources
-                .iter()
-                .filter_map(|source| source.last_event)
-                .max();
-            let conditions = match last {
-                Some(_) => conditions.set(RECEIVING, true, "EventsReceived", "events have been received"),
-                None => conditions.set(
-                    RECEIVING,
-                    crate::crd::ConditionStatus::Unknown,
-                    "NoEventYet",
-                    "no event has been received yet: point the registry's notifications at the path in status.sources",
-                ),
-            };
+            let conditions = receiving(conditions, &received);
             let sources = object
                 .spec
                 .sources
@@ -225,6 +217,34 @@ pub fn status_of(
                 .collect();
             status(conditions.build(), sources)
         }
+    }
+}
+
+fn receiving<'a>(conditions: Conditions<'a>, received: &Received) -> Conditions<'a> {
+    if let Some(refusing) = received.refusing {
+        return conditions.set(RECEIVING, false, refusing.reason(), what_to_do(refusing));
+    }
+    if received.sources.iter().any(|source| source.last_event.is_some()) {
+        return conditions.set(RECEIVING, true, "EventsReceived", "events have been received");
+    }
+    conditions.set(
+        RECEIVING,
+        ConditionStatus::Unknown,
+        "NoEventYet",
+        "no event has been received yet: point the registry's notifications at the path in status.sources",
+    )
+}
+
+/// Without numbers that change by themselves: each new message is a write.
+fn what_to_do(refusing: Refusing) -> String {
+    match refusing {
+        Refusing::LowSpace { keep_free } => format!(
+            "the volume of the event store is nearly full: deliveries are refused while less than {} of it are free; enlarge the volume, or shorten retention",
+            in_units(keep_free)
+        ),
+        Refusing::QuotaExceeded { quota } => format!(
+            "{quota} events are kept, all that spec.quota.events allows: deliveries are refused until retention removes older ones; raise the quota, or shorten retention"
+        ),
     }
 }
 
@@ -273,5 +293,35 @@ fn source_status(object: &ImageRegistry, source: &EventSource, received: &Receiv
             quarantined: state.map_or(0, |state| state.quarantined),
         },
         last_event_time: state.and_then(|state| state.last_event),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(refusing: Option<Refusing>) -> (ConditionStatus, String, String) {
+        let received = Received {
+            sources: Vec::new(),
+            rejected: 0,
+            rivals: Vec::new(),
+            refusing,
+        };
+        let built = receiving(Conditions::new(&[], None, Timestamp::UNIX_EPOCH), &received).build();
+        (built[0].status, built[0].reason.clone(), built[0].message.clone())
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do_and_goes_before_all_else() {
+        let (status, reason, message) = condition(Some(Refusing::QuotaExceeded { quota: 5000 }));
+        assert_eq!(
+            (status, reason.as_str()),
+            (ConditionStatus::False, "QuotaExceeded")
+        );
+        assert!(message.contains("raise the quota"), "{message}");
+        let (status, reason, message) = condition(Some(Refusing::LowSpace { keep_free: 256 << 20 }));
+        assert_eq!((status, reason.as_str()), (ConditionStatus::False, "LowSpace"));
+        assert!(message.contains("less than 256Mi of it are free"), "{message}");
+        assert_eq!(condition(None).0, ConditionStatus::Unknown);
     }
 }

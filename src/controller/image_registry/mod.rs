@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::{
     crd::ImageRegistry,
     receive::{Source, SourcePath},
+    store::{RegistryKey, Terms},
 };
 
 use self::decide::{Accepted, Problem, Received, accept, status_of, tokens};
@@ -37,6 +38,7 @@ pub async fn run(world: Arc<World>) {
         world: world.clone(),
         secrets,
         paths: Mutex::default(),
+        told: Mutex::default(),
         statuses: CalmWriter::default(),
     });
     kinds::drive::<ImageRegistry, ImageRegistries>(world, touched, registries).await;
@@ -47,6 +49,8 @@ struct ImageRegistries {
     secrets: Secrets,
     /// The webhooks each registry has.
     paths: Mutex<HashMap<ObjectKey, Vec<SourcePath>>>,
+    /// What the store was told to keep of each.
+    told: Mutex<HashMap<ObjectKey, (RegistryKey, Terms)>>,
     statuses: CalmWriter,
 }
 
@@ -61,6 +65,10 @@ impl Reconcile<ImageRegistry> for ImageRegistries {
     fn gone(&self, key: &ObjectKey) {
         self.secrets.release(key);
         self.statuses.forget(key);
+        self.told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
         self.withdraw(key);
     }
 }
@@ -95,6 +103,7 @@ impl ImageRegistries {
             hosts,
             network,
             retention,
+            quota,
             is_granting,
         } = accepted;
         let registry = Registry {
@@ -103,10 +112,12 @@ impl ImageRegistries {
             hosts,
             network: Arc::new(network),
             retention,
+            quota,
             allowed: object.spec.allowed_reports.clone(),
             is_granting,
         };
         let store_key = registry.store_key();
+        let terms = registry.terms();
         let mut paths = Vec::new();
         for source in &object.spec.sources {
             let reference = decide::secret_of(source)?;
@@ -139,6 +150,8 @@ impl ImageRegistries {
             self.world.touched_registries.touch(rivals.clone());
             self.count();
         }
+        self.keep(key, &store_key, terms).await;
+        let refusing = self.world.keeping.refusing(&store_key);
         let sources = self
             .world
             .events
@@ -152,7 +165,29 @@ impl ImageRegistries {
             sources,
             rejected: paths.iter().map(|path| self.world.directory.rejected(path)).sum(),
             rivals,
+            refusing,
         })
+    }
+
+    /// Tells the store what to keep, until it has taken it.
+    async fn keep(&self, key: &ObjectKey, store_key: &RegistryKey, terms: Terms) {
+        let told = Some((store_key.clone(), terms));
+        let known = self
+            .told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned();
+        if known == told {
+            return;
+        }
+        match self.world.keeping.keep(store_key.clone(), terms).await {
+            Ok(()) => {
+                let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                all.extend(told.map(|told| (key.clone(), told)));
+            }
+            Err(error) => warn!(registry = %key, %error, "failed to note what is to be kept: trying again"),
+        }
     }
 
     fn close_others(&self, key: &ObjectKey, kept: &[SourcePath]) {

@@ -4,8 +4,8 @@ use super::{PULL, Server, TOKEN, chunked, head, registry};
 use crate::{
     event::Attribution,
     store::{
-        AttributedEvent, Clause, Clients, EventQuery, EventReader, Select, SourceState, SqliteStore, Upkeep,
-        Window,
+        AttributedEvent, Clause, Clients, EventQuery, EventReader, KeepFree, Keeping, Select, SourceState,
+        SqliteStore, Terms, Upkeep, Window,
     },
 };
 
@@ -130,4 +130,41 @@ async fn a_closed_store_is_told_and_the_delivery_can_come_again() {
     let answer = server.deliver(PULL).await;
     assert_eq!(answer.status, 503);
     assert!(answer.head.contains("retry-after: "), "{}", answer.head);
+}
+
+#[tokio::test]
+async fn a_registry_over_its_quota_is_told_to_come_again_and_then_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let server = Server::start(store.clone()).await;
+    let keep = async |quota| {
+        let retention = jiff::SignedDuration::from_hours(1);
+        let terms = Terms { retention, quota };
+        store.keep(registry(), terms).await.unwrap();
+    };
+    keep(Some(2)).await;
+    let answer = server.deliver(PULL).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.head.contains("retry-after: 60\r\n"), "{}", answer.head);
+    assert_eq!(server.metrics.deliveries("QuotaExceeded"), 1);
+    assert!(
+        store.sources(registry()).await.unwrap().is_empty(),
+        "nothing is written"
+    );
+    keep(Some(3)).await;
+    assert_eq!(server.deliver(PULL).await.status, 202);
+    assert_eq!(source(&store).await.stored, 3);
+}
+
+#[tokio::test]
+async fn a_volume_that_is_nearly_full_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let store = SqliteStore::open_keeping_free(&path, KeepFree::Bytes(u64::MAX), |_, _| {}).unwrap();
+    let server = Server::start(Arc::new(store)).await;
+    let answer = server.deliver(PULL).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.head.contains("retry-after: 60\r\n"), "{}", answer.head);
+    assert_eq!(server.metrics.deliveries("LowSpace"), 1);
+    assert_eq!(server.metrics.deliveries("StoreUnavailable"), 0);
 }

@@ -7,6 +7,7 @@
 pub(crate) mod appending;
 pub(crate) mod deletes;
 mod fixture;
+pub(crate) mod keeping;
 pub(crate) mod linking;
 pub(crate) mod pointers;
 pub(crate) mod reading;
@@ -104,6 +105,16 @@ macro_rules! conformance {
                 what_is_not_over_stays_open,
                 counts_and_pages_are_those_of_the_events_whatever_is_sealed,
                 sealing_while_events_arrive_loses_none,
+            },
+            keeping::{
+                a_quota_refuses_what_would_exceed_it_and_says_so,
+                a_quota_gives_way_when_a_purge_makes_room_or_it_is_raised,
+                events_that_are_there_already_take_no_part_of_a_quota,
+                the_time_of_a_refusal_is_a_gap_once_events_are_taken_again,
+                a_refusal_goes_on_after_a_restart,
+                what_is_to_be_kept_is_known_after_a_restart,
+                a_released_registry_is_removed_whole_and_no_other,
+                a_registry_that_is_not_released_is_not_removed,
             },
             usage::{
                 what_a_cluster_was_last_seen_to_run_is_read_back,

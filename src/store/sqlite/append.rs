@@ -20,11 +20,13 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) registry: RegistryKey,
-    source: String,
-    received: i64,
-    events: Vec<StoredEvent>,
+    pub(super) source: String,
+    pub(super) received: i64,
+    pub(super) events: Vec<StoredEvent>,
     ignored: i64,
     quarantined: Option<Quarantined>,
+    /// Since when deliveries of the source were refused: this one ends that.
+    pub(super) refused_since: Option<i64>,
 }
 
 impl From<Delivery> for Batch {
@@ -57,6 +59,7 @@ impl From<Delivery> for Batch {
             events,
             ignored,
             quarantined,
+            refused_since: None,
         }
     }
 }
@@ -83,6 +86,7 @@ pub(super) fn append(
         events,
         ignored,
         quarantined,
+        refused_since,
     } = batch;
     let registry = known.registry(connection, key)?;
     let (source, new) = registry.source(connection, name, *received)?;
@@ -93,6 +97,10 @@ pub(super) fn append(
     if let Some(body) = quarantined {
         gaps::open(connection, source.id, gaps::QUARANTINED, *received, *received)?;
         quarantine.keep(connection, source.id, *received, body)?;
+        coverage_changed = true;
+    }
+    if let Some(since) = *refused_since {
+        gaps::open(connection, source.id, gaps::REFUSED, since, *received)?;
         coverage_changed = true;
     }
 
@@ -140,7 +148,7 @@ fn instances(events: &[StoredEvent]) -> Vec<&str> {
 }
 
 /// Whether the event is new.
-fn insert(
+pub(super) fn insert(
     connection: &Connection,
     repository: i64,
     source: i64,

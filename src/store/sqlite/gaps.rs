@@ -7,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(super) const NEW_INSTANCE: &str = "NewInstance";
 /// A body that could not be read.
 pub(super) const QUARANTINED: &str = "Quarantined";
+/// Deliveries were answered that they cannot be taken now.
+pub(super) const REFUSED: &str = "Refused";
 
 /// Nearer than this, two gaps of one reason are kept as one.
 const JOIN: i64 = 60 * 1_000_000_000;
@@ -64,4 +66,22 @@ fn bound(connection: &Connection, source: i64) -> rusqlite::Result<()> {
             .execute(params![kept, end.max(joined_end)])?;
     }
     Ok(())
+}
+
+/// One as it is, once.
+pub(super) fn put(
+    connection: &Connection,
+    source: i64,
+    reason: &str,
+    start: i64,
+    end: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO gaps (source, reason, start, end) SELECT ?1, ?2, ?3, ?4
+             WHERE NOT EXISTS (SELECT 1 FROM gaps
+                 WHERE source = ?1 AND reason = ?2 AND start <= ?3 AND end >= ?4)",
+        )?
+        .execute(params![source, reason, start, end])?;
+    bound(connection, source)
 }

@@ -1,8 +1,12 @@
 //! The store in one `SQLite` file: one thread writes, a few connections read.
 
 mod append;
+mod backup;
+mod check;
 mod facts;
 mod gaps;
+mod gate;
+mod keeping;
 mod known;
 mod opened;
 mod pages;
@@ -17,12 +21,14 @@ mod rows;
 mod schema;
 mod sealing;
 mod source;
+mod space;
 mod spans;
 mod sums;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod touched;
+mod transfer;
 mod usage;
 mod values;
 mod writer;
@@ -44,6 +50,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     append::Batch,
+    gate::Gate,
+    keeping::KeepingChange,
     purge::PurgeStep,
     readers::Readers,
     usage::UsageChange,
@@ -51,10 +59,18 @@ use self::{
     writer::{Command, Reply, Waiting, Writer},
 };
 use super::{
-    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, LastKnown, PageKey, Purged,
-    RegistryKey, RepositoryUses, SourceState, StoreError, TagFacts, TagPointer, Tally, Upkeep, UsageStore,
+    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping, Kept,
+    LastKnown, PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room, SourceState, StoreError,
+    TagFacts, TagPointer, Tally, Terms, Upkeep, UsageStore,
 };
 use crate::image::RepositoryName;
+
+pub use self::{
+    backup::{Backup, backup},
+    check::{Findings, check},
+    quarantine::{BodyAside, QuarantinedBody, quarantined, quarantined_body},
+    transfer::{SqliteReader, SqliteWriter},
+};
 
 /// How much may wait for the writer, in units of [`UNIT`] bytes: 16 MiB.
 const ROOM: u32 = 32 * 1024;
@@ -70,6 +86,7 @@ pub struct SqliteStore {
     commands: Sender<Command>,
     room: Arc<Semaphore>,
     readers: Readers,
+    gate: Arc<Gate>,
     /// Cancelled when the writer is gone, for whatever reason.
     gone: CancellationToken,
     writer: Mutex<Option<JoinHandle<rusqlite::Result<()>>>>,
@@ -88,10 +105,27 @@ impl SqliteStore {
         path: &Path,
         on_change: impl Fn(&RegistryKey, &[String]) + Send + 'static,
     ) -> Result<Self, StoreError> {
+        Self::open_keeping_free(path, KeepFree::default(), on_change)
+    }
+
+    /// Like [`open`](Self::open); refuses deliveries while less than `keep_free` of the
+    /// volume is free.
+    pub fn open_keeping_free(
+        path: &Path,
+        keep_free: KeepFree,
+        on_change: impl Fn(&RegistryKey, &[String]) + Send + 'static,
+    ) -> Result<Self, StoreError> {
         let lock = schema::lock(path)?;
         let connection = schema::open_writer(path)?;
         let failed = |error: &dyn std::error::Error| StoreError::Open(format!("{}: {error}", path.display()));
-        let writer = Writer::new(connection, Box::new(on_change)).map_err(|error| failed(&error))?;
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder.to_owned(),
+            _ => ".".into(),
+        };
+        let gate = Gate::load(&connection, folder, keep_free).map_err(|error| failed(&error))?;
+        let gate = Arc::new(gate);
+        let writer =
+            Writer::new(connection, gate.clone(), Box::new(on_change)).map_err(|error| failed(&error))?;
         let (commands, queue) = mpsc::channel();
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
@@ -108,6 +142,7 @@ impl SqliteStore {
             commands,
             room: Arc::new(Semaphore::new(ROOM as usize)),
             readers: Readers::new(path.to_owned()),
+            gate,
             gone,
             writer: Mutex::new(Some(thread)),
             sealing: tokio::sync::Mutex::default(),
@@ -125,6 +160,18 @@ impl SqliteStore {
 
     async fn change_usage(&self, change: UsageChange) -> Result<(), StoreError> {
         self.ask(|reply| Command::Usage { change, reply }).await
+    }
+
+    /// Has the writer do all of it, step by step.
+    async fn change_keeping(&self, change: KeepingChange) -> Result<(), StoreError> {
+        while self
+            .ask(|reply| Command::Keeping {
+                change: change.clone(),
+                reply,
+            })
+            .await?
+        {}
+        Ok(())
     }
 
     /// Has the writer do something.
@@ -249,6 +296,7 @@ impl Upkeep for SqliteStore {
             loop {
                 let (next, more) = self.ask(|reply| Command::Purge { step, reply }).await?;
                 if !more {
+                    self.change_keeping(KeepingChange::HandBack).await?;
                     return Ok(next.purged);
                 }
                 step = next;
@@ -282,6 +330,35 @@ impl Upkeep for SqliteStore {
             self.gone.cancelled().await;
             self.join()
         })
+    }
+}
+
+impl Keeping for SqliteStore {
+    fn keep(&self, registry: RegistryKey, terms: Terms) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.change_keeping(KeepingChange::Keep { registry, terms }))
+    }
+
+    fn release(&self, registry: RegistryKey, at: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.change_keeping(KeepingChange::Release { registry, at }))
+    }
+
+    fn remove(&self, registry: RegistryKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.change_keeping(KeepingChange::Remove { registry }).await?;
+            self.change_keeping(KeepingChange::HandBack).await
+        })
+    }
+
+    fn kept(&self) -> BoxFuture<'_, Result<Vec<Kept>, StoreError>> {
+        Box::pin(self.readers.read(keeping::kept))
+    }
+
+    fn refusing(&self, registry: &RegistryKey) -> Option<Refusing> {
+        self.gate.refusing(registry)
+    }
+
+    fn room(&self) -> Room {
+        self.gate.room()
     }
 }
 

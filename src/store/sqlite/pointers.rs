@@ -171,7 +171,7 @@ pub(super) const ENDED: &str = "SELECT
   OR EXISTS (SELECT 1 FROM tag_ends
              WHERE repository = ?1 AND tag = '' AND digest = x'' AND time BETWEEN ?4 AND ?5)";
 
-fn keep(
+pub(super) fn keep(
     connection: &Connection,
     repository: i64,
     tag: &str,
@@ -186,7 +186,7 @@ fn keep(
         .execute(params![repository, tag, time, Column(digest)])
 }
 
-fn end(
+pub(super) fn end(
     connection: &Connection,
     repository: i64,
     time: i64,

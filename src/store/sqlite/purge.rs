@@ -1,7 +1,10 @@
 //! Retention: removes events, keeps facts. In small steps on the writer, so that
 //! deliveries go between them.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{Connection, TransactionBehavior, params, types::Value};
 
@@ -28,7 +31,7 @@ const RAW_MARGIN: i64 = 10 * 60 * 1_000_000_000;
 /// Where a purge stands.
 #[derive(Debug, Clone)]
 pub(super) struct PurgeStep {
-    registry: RegistryKey,
+    pub(super) registry: RegistryKey,
     /// Nanoseconds: what happened and came before it goes.
     before: i64,
     /// Repositories up to this one are done.
@@ -252,7 +255,7 @@ fn purge_raw(
 ) -> rusqlite::Result<u32> {
     let before = before.saturating_sub(RAW_MARGIN);
     let mut select = connection.prepare_cached(EXPIRED_RAW)?;
-    let rows: Vec<Expired> = select
+    let rows: Vec<(Expired, i64)> = select
         .query_map(
             params![
                 current.repository,
@@ -262,16 +265,18 @@ fn purge_raw(
                 STEP_ROWS
             ],
             |row| {
-                Ok(Expired {
+                let expired = Expired {
                     time: row.get(0)?,
                     id: row.get(1)?,
                     received: row.get(2)?,
-                })
+                };
+                Ok((expired, row.get(3)?))
             },
         )?
         .collect::<rusqlite::Result<_>>()?;
     let looked = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    for Expired { time, id, received } in rows {
+    let mut removed: HashMap<i64, i64> = HashMap::new();
+    for (Expired { time, id, received }, source) in rows {
         if received < before {
             // A logical event that is still there has its actor from it.
             opened.change(connection, current.repository, time)?;
@@ -279,13 +284,19 @@ fn purge_raw(
                 .prepare_cached("DELETE FROM raw_events WHERE repository = ?1 AND time = ?2 AND id = ?3")?
                 .execute(params![current.repository, time, id])?;
             purged.raw += 1;
+            *removed.entry(source).or_default() += 1;
         }
         current.after = (time, id);
+    }
+    for (source, events) in removed {
+        connection
+            .prepare_cached("UPDATE sources SET kept = kept - ?2 WHERE id = ?1")?
+            .execute([source, events])?;
     }
     Ok(looked)
 }
 
-pub(super) const EXPIRED_RAW: &str = "SELECT time, id, received FROM raw_events
+pub(super) const EXPIRED_RAW: &str = "SELECT time, id, received, source FROM raw_events
      WHERE repository = ?1 AND time < ?2 AND (time, id) > (?3, ?4)
      ORDER BY time, id LIMIT ?5";
 

@@ -18,10 +18,11 @@ const OLDEST_LIBRARY: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x4955_7365;
 
 /// Each brings a file from the version of its place to the next; released ones never change.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 
 /// How long a connection waits for another's lock before it gives up. Only a reader that
@@ -86,6 +87,56 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// What the head of a file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Version {
+    pub(super) found: i64,
+    /// The newest that this version of the program knows.
+    pub(super) known: i64,
+}
+
+/// A connection that cannot write, to a file that is there, and what its head says.
+pub(super) fn open_existing(path: &Path) -> Result<(Connection, Version), StoreError> {
+    check_library(rusqlite::version_number())?;
+    let open = || {
+        let connection = open_reader(path)?;
+        let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((connection, application, found))
+    };
+    let (connection, application, found) = open().map_err(|error| failed(path, &error))?;
+    if application != APPLICATION_ID {
+        return Err(no_event_store(path));
+    }
+    Ok((
+        connection,
+        Version {
+            found,
+            known: known(),
+        },
+    ))
+}
+
+/// The same of a file that has the schema which this version knows.
+pub(super) fn open_current(path: &Path) -> Result<Connection, StoreError> {
+    match open_existing(path)? {
+        (_, Version { found, known }) if found > known => Err(StoreError::NewerSchema { found, known }),
+        (_, Version { found, known }) if found < known => Err(StoreError::Open(format!(
+            "{}: its schema {found} is older than {known}: start this version of the operator with it once",
+            path.display()
+        ))),
+        (connection, _) => Ok(connection),
+    }
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+fn no_event_store(path: &Path) -> StoreError {
+    StoreError::Open(format!("{}: the file is no event store", path.display()))
+}
+
 enum PrepareError {
     Sqlite(rusqlite::Error),
     Store(StoreError),
@@ -109,7 +160,7 @@ fn prepare_writer(connection: &mut Connection) -> Result<(), PrepareError> {
             "the file is no event store".to_owned(),
         )));
     }
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = known();
     if version > known {
         return Err(PrepareError::Store(StoreError::NewerSchema {
             found: version,

@@ -22,6 +22,8 @@ pub(super) struct Source {
     duplicates: i64,
     ignored: i64,
     quarantined: i64,
+    /// Raw events that are in the file and not yet in its row.
+    more_kept: i64,
     /// When each process of the registry last reported.
     instances: HashMap<String, Instance>,
     changed: bool,
@@ -49,6 +51,7 @@ impl Source {
                     duplicates: row.get(4)?,
                     ignored: row.get(5)?,
                     quarantined: row.get(6)?,
+                    more_kept: 0,
                     instances: HashMap::new(),
                     changed: false,
                 })
@@ -89,6 +92,7 @@ impl Source {
             duplicates: 0,
             ignored: 0,
             quarantined: 0,
+            more_kept: 0,
             instances: HashMap::new(),
             changed: false,
         })
@@ -155,6 +159,7 @@ impl Source {
         self.last_delivery = self.last_delivery.max(received);
         self.last_event = self.last_event.max(last_event);
         self.stored += appended.stored;
+        self.more_kept += appended.stored;
         self.duplicates += appended.duplicates;
         self.ignored += ignored;
         self.quarantined += i64::from(quarantined);
@@ -169,7 +174,7 @@ impl Source {
         connection
             .prepare_cached(
                 "UPDATE sources SET last_delivery = ?2, last_event = ?3, stored = ?4, duplicates = ?5,
-                     ignored = ?6, quarantined = ?7
+                     ignored = ?6, quarantined = ?7, kept = kept + ?8
                  WHERE id = ?1",
             )?
             .execute(params![
@@ -179,7 +184,8 @@ impl Source {
                 self.stored,
                 self.duplicates,
                 self.ignored,
-                self.quarantined
+                self.quarantined,
+                std::mem::take(&mut self.more_kept)
             ])?;
         let mut update =
             connection.prepare_cached("UPDATE instances SET last = ?3 WHERE source = ?1 AND id = ?2")?;

@@ -1,18 +1,25 @@
 //! The one thread that writes: it takes all that is queued into one transaction,
 //! commits, and then answers everybody. Idle, it adds no delay.
 
+mod admit;
+
 use std::{
     fmt,
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::{
     append::{self, Batch, Outcome},
+    gate::Gate,
+    keeping::{self, KeepingChange},
     known::Known,
     opened::Opened,
     purge::{self, PurgeStep},
@@ -54,6 +61,11 @@ pub(super) enum Command {
         change: UsageChange,
         reply: Reply<()>,
     },
+    /// Does a part of what is asked; the answer is whether there is more to do.
+    Keeping {
+        change: KeepingChange,
+        reply: Reply<bool>,
+    },
     Seal(Step),
     /// Links all that waits.
     Link {
@@ -76,6 +88,7 @@ pub(super) struct Writer {
     known: Known,
     quarantine: Quarantine,
     touched: Touched,
+    gate: Arc<Gate>,
     opened: Opened,
     on_change: OnChange,
     /// Before this, nothing is linked.
@@ -91,7 +104,11 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, on_change: OnChange) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        gate: Arc<Gate>,
+        on_change: OnChange,
+    ) -> rusqlite::Result<Self> {
         let quarantine = Quarantine::load(&connection)?;
         let touched = Touched::load(&connection)?;
         Ok(Self {
@@ -99,6 +116,7 @@ impl Writer {
             known: Known::default(),
             quarantine,
             touched,
+            gate,
             opened: Opened::default(),
             on_change,
             link_after: Instant::now(),
@@ -151,12 +169,14 @@ impl Writer {
                 Command::Purge { step, reply } => {
                     // What was asked before is done before.
                     self.write(std::mem::take(&mut waiting))?;
-                    let done = purge::step(&mut self.connection, &mut self.opened, step);
-                    if !matches!(done, Ok((_, true))) {
-                        // At its end it removes what may be remembered.
-                        self.known.forget();
-                    }
+                    let done = self.purge(step);
                     // Nobody waits any more: the purge goes on when it is asked for again.
+                    let _ = reply.send(done.map_err(|error| StoreError::Write(error.to_string())));
+                    return Ok(true);
+                }
+                Command::Keeping { change, reply } => {
+                    self.write(std::mem::take(&mut waiting))?;
+                    let done = self.keep(&change);
                     let _ = reply.send(done.map_err(|error| StoreError::Write(error.to_string())));
                     return Ok(true);
                 }
@@ -204,9 +224,54 @@ impl Writer {
         Ok(true)
     }
 
+    fn purge(&mut self, step: PurgeStep) -> rusqlite::Result<(PurgeStep, bool)> {
+        let before = step.purged.raw;
+        let mut done = purge::step(&mut self.connection, &mut self.opened, step.clone());
+        if done.as_ref().is_err_and(is_full) {
+            self.make_room();
+            done = purge::step(&mut self.connection, &mut self.opened, step);
+        }
+        match &done {
+            Ok((step, more)) => {
+                let removed = i64::try_from(step.purged.raw - before).unwrap_or(i64::MAX);
+                self.gate.purged(&step.registry, removed);
+                if !more {
+                    self.forget()?;
+                }
+            }
+            Err(_) => self.forget()?,
+        }
+        done
+    }
+
+    fn keep(&mut self, change: &KeepingChange) -> rusqlite::Result<bool> {
+        let more = keeping::apply(&mut self.connection, change)?;
+        match change {
+            KeepingChange::Keep { registry, terms } => self.gate.set_quota(registry, terms.quota),
+            KeepingChange::Remove { registry } => {
+                // Nothing that is being counted may come to rest in a repository that is gone.
+                self.opened.forget();
+                if !more {
+                    self.gate.forget(registry);
+                    self.forget()?;
+                }
+            }
+            KeepingChange::Release { .. } | KeepingChange::HandBack => {}
+        }
+        Ok(more)
+    }
+
+    /// Looks up again what may have been removed.
+    fn forget(&mut self) -> rusqlite::Result<()> {
+        self.known.forget();
+        self.quarantine = Quarantine::load(&self.connection)?;
+        Ok(())
+    }
+
     /// One transaction for all; where it fails, one for each, so that a delivery that
     /// cannot be written takes no other with it.
     fn write(&mut self, waiting: Vec<Waiting>) -> rusqlite::Result<()> {
+        let waiting = self.admit(waiting);
         if waiting.is_empty() {
             return Ok(());
         }
@@ -214,15 +279,25 @@ impl Writer {
         match together {
             Ok(outcomes) => {
                 for (one, outcome) in waiting.into_iter().zip(outcomes) {
-                    self.answer(one, Ok(outcome));
+                    self.answer(one, outcome);
                 }
             }
-            Err(error) if waiting.len() == 1 || is_fatal(&error) => {
+            Err(error) if is_fatal(&error) => {
                 for one in waiting {
-                    self.answer(one, Err(StoreError::Write(error.to_string())));
+                    let _ = one.reply.send(Err(StoreError::Write(error.to_string())));
                 }
-                if is_fatal(&error) {
-                    return Err(error);
+                return Err(error);
+            }
+            Err(error) if is_full(&error) => {
+                let refusing = self.gate.disk_is_full();
+                self.make_room();
+                for one in waiting {
+                    self.refuse(one, refusing.into());
+                }
+            }
+            Err(error) if waiting.len() == 1 => {
+                for one in waiting {
+                    self.refuse(one, StoreError::Write(error.to_string()));
                 }
             }
             Err(_) => {
@@ -268,14 +343,38 @@ impl Writer {
     }
 
     /// Tells the sender; a change of coverage is told at once, one of events once linked.
-    fn answer(&self, waiting: Waiting, outcome: Result<Outcome, StoreError>) {
+    fn answer(&self, waiting: Waiting, outcome: Outcome) {
         let Waiting { batch, reply, room } = waiting;
+        let Outcome {
+            appended,
+            coverage_changed,
+        } = outcome;
         drop(room);
-        let coverage_changed = outcome.as_ref().is_ok_and(|outcome| outcome.coverage_changed);
+        self.gate.taken(&batch.registry, &batch.source, appended.stored);
+        if batch.refused_since.is_some() {
+            let key = &batch.registry;
+            info!(
+                namespace = key.namespace,
+                registry = key.name,
+                source = batch.source,
+                "events are taken again"
+            );
+        }
         // Whoever no longer waits delivers it again, and learns that it is there.
-        let _ = reply.send(outcome.map(|outcome| outcome.appended));
+        let _ = reply.send(Ok(appended));
         if coverage_changed {
             (self.on_change)(&batch.registry, &[]);
+        }
+    }
+
+    /// Lets the write-ahead log begin anew in the room it has, so that a purge can write
+    /// although the volume is full.
+    fn make_room(&self) {
+        let checkpoint = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = checkpoint {
+            warn!(%error, "failed to empty the write-ahead log");
         }
     }
 
@@ -365,6 +464,11 @@ fn is_fatal(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
     )
+}
+
+/// The volume has no room.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 /// The disk or a lock may give way later.

@@ -3,6 +3,7 @@
 mod opening;
 mod plans;
 mod sealing;
+mod space;
 mod writing;
 
 use std::{

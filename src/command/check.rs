@@ -1,0 +1,34 @@
+use crate::store::{self, Findings};
+
+use super::{Place, Streams, printable::printable, to_string};
+
+pub(super) fn run(place: &Place, streams: &mut Streams<'_>) -> Result<(), String> {
+    let file = place.file();
+    let Findings {
+        schema,
+        known,
+        damages,
+        counts,
+    } = store::check(&file).map_err(to_string)?;
+    let mut lines = vec![format!("schema: {schema}")];
+    if schema != known {
+        lines.push(format!("this version of the operator knows schema {known}"));
+    }
+    lines.extend(counts.iter().map(|(name, count)| format!("{name}: {count}")));
+    lines.extend(
+        damages
+            .iter()
+            .map(|damage| format!("damaged: {}", printable(damage))),
+    );
+    for line in lines {
+        writeln!(streams.out, "{line}").map_err(to_string)?;
+    }
+    if damages.is_empty() {
+        writeln!(streams.told, "{} is whole", file.display()).map_err(to_string)
+    } else {
+        Err(format!(
+            "{} is damaged: stop the operator, and put a backup in its place",
+            file.display()
+        ))
+    }
+}

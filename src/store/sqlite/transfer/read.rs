@@ -1,0 +1,391 @@
+//! Gives the file's content as records, from one snapshot, on a thread of its own.
+
+use std::{collections::HashMap, path::Path, sync::mpsc};
+
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, Row, params, types::Type};
+
+use super::super::{
+    rows::{self, raw_columns},
+    schema,
+    values::{Column, Id, IdText, MediaTypeText, nanoseconds},
+};
+use crate::store::{
+    RegistryKey, StoreError,
+    transfer::{EventKey, Fact, Record, Scope, TransferReader, VERSION},
+    usage,
+};
+
+/// Records of one part.
+const PART: usize = 1_000;
+/// Parts made ahead of whoever takes them.
+const AHEAD: usize = 2;
+
+/// Reads a file that a running store may be writing.
+#[derive(Debug)]
+pub struct SqliteReader {
+    parts: tokio::sync::mpsc::Receiver<rusqlite::Result<Vec<Record>>>,
+}
+
+impl SqliteReader {
+    /// Fails where the file has not the schema that this version knows. From then on all
+    /// is as it is now, whatever is written meanwhile.
+    pub fn open(path: &Path, scope: Scope) -> Result<Self, StoreError> {
+        let connection = schema::open_current(path)?;
+        let (send, parts) = tokio::sync::mpsc::channel(AHEAD);
+        let (began, begins) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("store-reader".to_owned())
+            .spawn(move || {
+                let mut parts = Parts {
+                    send,
+                    part: Vec::new(),
+                };
+                if let Err(Stop::Sqlite(error)) = read(&connection, &scope, &began, &mut parts) {
+                    // Nobody takes it any more: then nobody asks why either.
+                    let _ = parts.send.blocking_send(Err(error));
+                }
+            })
+            .map_err(|error| StoreError::Open(error.to_string()))?;
+        // Gone without a word where it failed: then the first part says why.
+        let _ = begins.recv();
+        Ok(Self { parts })
+    }
+}
+
+impl TransferReader for SqliteReader {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Record>, StoreError>> {
+        Box::pin(async {
+            match self.parts.recv().await {
+                None => Ok(Vec::new()),
+                Some(part) => part.map_err(|error| StoreError::Read(error.to_string())),
+            }
+        })
+    }
+}
+
+enum Stop {
+    Sqlite(rusqlite::Error),
+    /// Nobody takes the records any more.
+    Nobody,
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+struct Parts {
+    send: tokio::sync::mpsc::Sender<rusqlite::Result<Vec<Record>>>,
+    part: Vec<Record>,
+}
+
+impl Parts {
+    fn push(&mut self, record: Record) -> Result<(), Stop> {
+        self.part.push(record);
+        if self.part.len() < PART {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), Stop> {
+        let part = std::mem::take(&mut self.part);
+        self.send.blocking_send(Ok(part)).map_err(|_| Stop::Nobody)
+    }
+}
+
+struct Registry {
+    id: i64,
+    key: RegistryKey,
+}
+
+fn read(
+    connection: &Connection,
+    scope: &Scope,
+    began: &mpsc::Sender<()>,
+    parts: &mut Parts,
+) -> Result<(), Stop> {
+    let snapshot = connection.unchecked_transaction()?;
+    // The first read fixes what is seen.
+    snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let _ = began.send(());
+    parts.push(Record::Header { version: VERSION })?;
+    let registries = registries(&snapshot, scope, parts)?;
+    for registry in &registries {
+        sources(&snapshot, registry, parts)?;
+    }
+    for registry in &registries {
+        each_repository(&snapshot, registry, "", |repository, path| {
+            facts(&snapshot, registry, repository, path, parts)
+        })?;
+    }
+    if scope.registry.is_none() {
+        uses(&snapshot, parts)?;
+    }
+    events(&snapshot, &registries, scope, parts)?;
+    parts.push(Record::End)?;
+    parts.flush()
+}
+
+/// By namespace, name and uid, as all that follows.
+fn registries(connection: &Connection, scope: &Scope, parts: &mut Parts) -> Result<Vec<Registry>, Stop> {
+    let mut found = Vec::new();
+    let mut statement = connection.prepare(
+        "SELECT id, namespace, name, uid, retention, quota, released FROM registries
+         ORDER BY namespace, name, uid",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let key = RegistryKey {
+            namespace: row.get(1)?,
+            name: row.get(2)?,
+            uid: row.get(3)?,
+        };
+        if let Some((namespace, name)) = &scope.registry
+            && (&key.namespace, &key.name) != (namespace, name)
+        {
+            continue;
+        }
+        parts.push(Record::Registry {
+            registry: key.clone(),
+            retention: row.get::<_, Option<i64>>(4)?.map(SignedDuration::from_secs),
+            quota: row.get(5)?,
+            released: optional(row, 6)?,
+        })?;
+        found.push(Registry { id: row.get(0)?, key });
+    }
+    Ok(found)
+}
+
+fn sources(connection: &Connection, registry: &Registry, parts: &mut Parts) -> Result<(), Stop> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, since, last_delivery, last_event, stored, duplicates, ignored, quarantined
+         FROM sources WHERE registry = ?1 ORDER BY name",
+    )?;
+    let mut rows = statement.query([registry.id])?;
+    while let Some(row) = rows.next()? {
+        let (id, source): (i64, String) = (row.get(0)?, row.get(1)?);
+        parts.push(Record::Source {
+            registry: registry.key.clone(),
+            source: source.clone(),
+            since: time(row, 2)?,
+            last_delivery: time(row, 3)?,
+            last_event: optional(row, 4)?,
+            stored: row.get(5)?,
+            duplicates: row.get(6)?,
+            ignored: row.get(7)?,
+            quarantined: row.get(8)?,
+        })?;
+        let mut statement = connection
+            .prepare_cached("SELECT id, first, last FROM instances WHERE source = ?1 ORDER BY id")?;
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            parts.push(Record::Instance {
+                registry: registry.key.clone(),
+                source: source.clone(),
+                id: row.get::<_, IdText>(0)?.0,
+                first: time(row, 1)?,
+                last: time(row, 2)?,
+            })?;
+        }
+        let mut statement = connection.prepare_cached(
+            "SELECT reason, start, end FROM gaps WHERE source = ?1 ORDER BY start, end, reason",
+        )?;
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            parts.push(Record::Gap {
+                registry: registry.key.clone(),
+                source: source.clone(),
+                reason: row.get(0)?,
+                start: time(row, 1)?,
+                end: time(row, 2)?,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// By path, those after `after`.
+fn each_repository(
+    connection: &Connection,
+    registry: &Registry,
+    after: &str,
+    mut each: impl FnMut(i64, &str) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, path FROM repositories WHERE registry = ?1 AND path > ?2 ORDER BY path",
+    )?;
+    let mut rows = statement.query(params![registry.id, after])?;
+    while let Some(row) = rows.next()? {
+        let path: String = row.get(1)?;
+        each(row.get(0)?, &path)?;
+    }
+    Ok(())
+}
+
+type ReadFact = fn(&Row<'_>) -> rusqlite::Result<Fact>;
+
+/// Each read in the order of its key.
+const FACTS: [(&str, ReadFact); 4] = [
+    (
+        "SELECT tag, time, digest FROM tag_facts WHERE repository = ?1 ORDER BY tag, time, digest",
+        |row| {
+            Ok(Fact::Points {
+                tag: row.get(0)?,
+                time: time(row, 1)?,
+                digest: row.get::<_, Column<_>>(2)?.0,
+            })
+        },
+    ),
+    (
+        "SELECT time, nullif(tag, ''), nullif(digest, x'') FROM tag_ends WHERE repository = ?1 ORDER BY tag, digest, time",
+        |row| {
+            Ok(Fact::Ended {
+                time: time(row, 0)?,
+                tag: row.get(1)?,
+                digest: row.get::<_, Option<Column<_>>>(2)?.map(|Column(digest)| digest),
+            })
+        },
+    ),
+    (
+        "SELECT digest, media_type, learnt FROM manifests WHERE repository = ?1 ORDER BY digest",
+        |row| {
+            Ok(Fact::Manifest {
+                digest: row.get::<_, Column<_>>(0)?.0,
+                media_type: row
+                    .get::<_, Option<MediaTypeText>>(1)?
+                    .map(|MediaTypeText(text)| text),
+                learnt: time(row, 2)?,
+            })
+        },
+    ),
+    (
+        "SELECT nullif(tag, ''), category, first, last FROM category_facts WHERE repository = ?1 ORDER BY tag, category",
+        |row| {
+            Ok(Fact::Times {
+                tag: row.get(0)?,
+                category: row.get::<_, Column<_>>(1)?.0,
+                first: time(row, 2)?,
+                last: time(row, 3)?,
+            })
+        },
+    ),
+];
+
+fn facts(
+    connection: &Connection,
+    registry: &Registry,
+    repository: i64,
+    path: &str,
+    parts: &mut Parts,
+) -> Result<(), Stop> {
+    for (sql, fact) in FACTS {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([repository])?;
+        while let Some(row) = rows.next()? {
+            parts.push(Record::Fact {
+                registry: registry.key.clone(),
+                repository: path.to_owned(),
+                fact: fact(row)?,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn uses(connection: &Connection, parts: &mut Parts) -> Result<(), Stop> {
+    let mut statement = connection.prepare(
+        "SELECT c.uid, c.as_of, u.repository, u.uses
+         FROM usage_clusters c JOIN last_uses u ON u.cluster = c.id ORDER BY c.uid, u.repository",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (repository, uses): (String, String) = (row.get(2)?, row.get(3)?);
+        // A name that this version cannot read says nothing to it.
+        let Ok(repository) = repository.parse() else {
+            continue;
+        };
+        parts.push(Record::Uses {
+            cluster: row.get(0)?,
+            as_of: time(row, 1)?,
+            repository,
+            uses: usage::decode(&uses)
+                .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Text, Box::new(error)))?,
+        })?;
+    }
+    Ok(())
+}
+
+/// By registry, repository, time and id.
+fn events(
+    connection: &Connection,
+    registries: &[Registry],
+    scope: &Scope,
+    parts: &mut Parts,
+) -> Result<(), Stop> {
+    let since = scope.since.map_or(i64::MIN, nanoseconds);
+    for registry in registries {
+        let after = match &scope.after {
+            Some(after) if order(&registry.key) < order(&after.registry) => continue,
+            Some(after) if registry.key == after.registry => Some(after),
+            _ => None,
+        };
+        let sources = source_names(connection, registry)?;
+        let mut of_repository = |repository: i64, path: &str, from: (i64, &str)| {
+            let mut statement = connection.prepare_cached(EVENTS)?;
+            let mut rows = statement.query(params![repository, from.0, Id(from.1), since])?;
+            while let Some(row) = rows.next()? {
+                let source = sources.get(&row.get(0)?).map_or("", String::as_str);
+                parts.push(Record::Event {
+                    registry: registry.key.clone(),
+                    event: Box::new(rows::raw(row, path, source)?),
+                })?;
+            }
+            Ok(())
+        };
+        let mut begin = "";
+        if let Some(EventKey {
+            repository, time, id, ..
+        }) = after
+        {
+            begin = repository;
+            if let Some(found) = super::super::known::repository_id(connection, registry.id, repository)? {
+                of_repository(found, repository, (nanoseconds(*time), id))?;
+            }
+        }
+        each_repository(connection, registry, begin, |repository, path| {
+            of_repository(repository, path, (since, ""))
+        })?;
+    }
+    Ok(())
+}
+
+/// After a time and an id, or from a time on: no id is empty.
+pub(in super::super) const EVENTS: &str = concat!(
+    "SELECT ",
+    raw_columns!(),
+    " FROM raw_events e WHERE e.repository = ?1 AND (e.time, e.id) > (?2, ?3) AND e.time >= ?4
+      ORDER BY e.time, e.id"
+);
+
+fn order(key: &RegistryKey) -> [&str; 3] {
+    [&key.namespace, &key.name, &key.uid]
+}
+
+fn source_names(connection: &Connection, registry: &Registry) -> rusqlite::Result<HashMap<i64, String>> {
+    connection
+        .prepare_cached("SELECT id, name FROM sources WHERE registry = ?1")?
+        .query_map([registry.id], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(|Column(time)| time)
+}
+
+fn optional(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<Column<_>>>(column)?.map(|Column(time)| time))
+}
