@@ -64,9 +64,11 @@ pub(crate) struct State {
     power: Power,
 }
 
+type Goes = dyn FnMut(Operation, &str) -> bool + Send;
+
 enum Power {
     /// Until this says that it goes in the middle of an operation on a file.
-    On(Box<dyn FnMut(Operation, &str) -> bool + Send>),
+    On(Box<Goes>),
     /// Since it went in the middle of something, done to the file of this name; or since somebody cut it.
     Out(Option<(Operation, String)>),
 }
@@ -167,14 +169,15 @@ impl State {
 
     /// Each operation that changes something asks first. Without power it does not happen.
     fn use_power(&mut self, operation: Operation, name: &str) -> Result<(), PowerIsOut> {
-        match &mut self.power {
-            Power::On(goes) if goes(operation, name) => {
-                self.power = Power::Out(Some((operation, name.to_owned())));
-                Err(PowerIsOut)
-            }
-            Power::On(_) => Ok(()),
-            Power::Out(_) => Err(PowerIsOut),
+        let goes = match &mut self.power {
+            Power::On(goes) => goes(operation, name),
+            Power::Out(_) => return Err(PowerIsOut),
+        };
+        if goes {
+            self.power = Power::Out(Some((operation, name.to_owned())));
+            return Err(PowerIsOut);
         }
+        Ok(())
     }
 
     pub(crate) fn is_out(&self) -> bool {

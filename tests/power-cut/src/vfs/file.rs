@@ -46,7 +46,9 @@ impl Handle {
 
     pub(super) fn of(open: OpenFile) -> Self {
         Self {
-            base: ffi::sqlite3_file { pMethods: &METHODS },
+            base: ffi::sqlite3_file {
+                pMethods: &raw const METHODS,
+            },
             open: Box::into_raw(Box::new(open)),
         }
     }
