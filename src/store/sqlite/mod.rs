@@ -4,6 +4,7 @@ mod append;
 mod facts;
 mod gaps;
 mod known;
+mod order;
 mod pointers;
 mod purge;
 mod quarantine;
