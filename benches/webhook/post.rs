@@ -36,7 +36,7 @@ pub(crate) async fn post(from: Ipv4Addr, to: SocketAddr, path: &str, body: &str)
         let mut stream = socket.connect(to).await?;
         stream.write_all(text.as_bytes()).await?;
         let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
+        while !answer.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
             ensure!(
                 stream.read_buf(&mut answer).await? > 0,
                 "the connection broke off"
