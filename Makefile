@@ -46,6 +46,7 @@ test: setup operator ## every test, on real servers
 .PHONY: test-long
 test-long: export LONG_TESTS := 1
 test-long: export STORE_CRASH_ROUNDS := 1000
+test-long: export POWER_CUT_ROUNDS := 1000
 test-long: test ## the same with the full counts of the long loops
 
 .PHONY: demo
@@ -67,17 +68,22 @@ CHANGES ?= 120000
 MINUTES ?= 10
 CLUSTERS ?= 100
 EVENTS ?= 1000000
+RATE ?= 1000
+LOAD_SECONDS ?= 60
 BENCH_CLUSTER := cargo bench --locked --package image-usage-operator --bench cluster --
 BENCH_STORE := cargo bench --locked --package image-usage-operator --bench store --
 
-.PHONY: bench bench-store bench-first-sync bench-churn bench-idle bench-many
+.PHONY: bench bench-store bench-webhook bench-first-sync bench-churn bench-idle bench-many
 # Two minutes' worth of changes, so that all of it takes half an hour.
 bench: CHANGES := 24000
-bench: bench-store bench-first-sync bench-churn bench-many ## measure against the limits; results are in docs/benchmarks.md
+bench: bench-store bench-webhook bench-first-sync bench-churn bench-many ## measure against the limits; results are in docs/benchmarks.md
 
 bench-store: ## durable appends beside raw ones; questions to a repository of EVENTS events
 	$(BENCH_STORE) appends
 	$(BENCH_STORE) reads --events $(EVENTS)
+
+bench-webhook: setup operator ## RATE deliveries a second for LOAD_SECONDS to the whole operator; DATABASE_URL chooses its store
+	cargo bench --locked --package image-usage-operator --bench webhook -- --rate $(RATE) --seconds $(LOAD_SECONDS)
 
 bench-first-sync: setup operator ## the first sync of PODS pods beside plainer readers, ROUNDS times
 	$(BENCH_CLUSTER) first-sync --pods $(PODS) --rounds $(ROUNDS)

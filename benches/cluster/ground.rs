@@ -1,9 +1,6 @@
 //! What every benchmark stands on: a real API server full of pods.
 
-use std::{fs, path::Path, time::Duration};
-
 use anyhow::Result;
-use image_usage_operator::cluster::{Kubeconfig, Timeouts};
 use kube::Client;
 use local_cluster::{Cluster, ClusterBuilder};
 use story::{
@@ -11,12 +8,14 @@ use story::{
     operator::{create_namespace, install_definitions},
 };
 
-use crate::fill::{self, Workload};
+use crate::{
+    client::client,
+    fill::{self, Workload},
+};
 
 /// Names the kubeconfig of the cluster that is read.
 pub(crate) const KUBECONFIG: &str = "KUBECONFIG";
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Those that would change pods by themselves: no kubelet runs them, and no `ReplicaSet` has its number yet
 /// while the cluster is filled.
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
@@ -53,14 +52,4 @@ impl Ground {
     pub(crate) async fn end(self) {
         self.cluster.end().await;
     }
-}
-
-/// A client as the operator's own are.
-pub(crate) fn client(kubeconfig: &Path) -> Result<Client> {
-    let kubeconfig = Kubeconfig::from_kubeconfig(&fs::read(kubeconfig)?)?;
-    Ok(Client::try_from(kubeconfig.into_config(Timeouts {
-        connect: CONNECT_TIMEOUT,
-        read: None,
-        write: CONNECT_TIMEOUT,
-    }))?)
 }

@@ -12,6 +12,7 @@
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 mod churn;
+mod client;
 mod fill;
 mod first_sync;
 mod ground;
@@ -93,11 +94,11 @@ async fn main() -> Result<()> {
         Task::Many(options) => many::run(&options).await,
         Task::Hold { pods } => hold(pods).await,
         Task::Once { reader, server } => {
-            let measured = reader::here(reader, &ground::client(&server.kubeconfig)?).await?;
+            let measured = reader::here(reader, &client::client(&server.kubeconfig)?).await?;
             println!("{}", serde_json::to_string(&measured)?);
             Ok(())
         }
-        Task::Decode { server } => reader::decode(&ground::client(&server.kubeconfig)?).await,
+        Task::Decode { server } => reader::decode(&client::client(&server.kubeconfig)?).await,
     }
 }
 

@@ -9,6 +9,7 @@ mod gate;
 mod keeping;
 mod known;
 mod opened;
+mod order;
 mod pages;
 mod parts;
 mod pointers;

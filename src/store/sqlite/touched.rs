@@ -1,17 +1,17 @@
-//! What waits for the linker, in the order it came: the writer's memory of the table
-//! `unlinked`, which outlives a crash.
+//! What waits for the linker: the writer's memory of the table `unlinked`, which outlives
+//! a crash.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::spans::Spans;
+use super::{order::Order, spans::Spans};
 use crate::store::RegistryKey;
 
 #[derive(Debug, Default)]
 pub(super) struct Touched {
     repositories: HashMap<i64, TouchedRepository>,
-    order: VecDeque<i64>,
+    order: Order,
 }
 
 /// Stretches of one repository to link again.
@@ -50,7 +50,7 @@ impl Touched {
         self.repositories
             .entry(id)
             .or_insert_with(|| {
-                self.order.push_back(id);
+                self.order.add(id);
                 TouchedRepository {
                     id,
                     registry: registry.clone(),
@@ -66,9 +66,9 @@ impl Touched {
         self.order.is_empty()
     }
 
-    /// The one that waits longest.
+    /// The one whose turn it is.
     pub(super) fn pop(&mut self) -> Option<TouchedRepository> {
-        let id = self.order.pop_front()?;
+        let id = self.order.take()?;
         self.repositories.remove(&id)
     }
 

@@ -378,7 +378,7 @@ impl Writer {
         }
     }
 
-    /// Links the repositories that wait longest, for about so long; tells what changed.
+    /// Links the repositories whose turn it is, for about so long; tells what changed.
     fn link(&mut self, turn: Duration) -> rusqlite::Result<()> {
         let begun = Instant::now();
         let mut taken = Vec::new();

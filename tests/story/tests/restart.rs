@@ -18,7 +18,7 @@ use local_cluster::{Access, Cluster, Image, Registry, wait_until};
 use serde_json::json;
 use story::{
     NAMESPACE, Report, TOKEN,
-    operator::{Operator, condition, image_registry, request, usage_report},
+    operator::{Operator, ask, condition, image_registry, request, usage_report},
     report,
 };
 use tokio::{
@@ -43,6 +43,11 @@ fn rounds() -> usize {
     } else {
         3
     }
+}
+
+/// Of an operator under load; `LONG_TESTS` asks for the full count.
+fn kills() -> usize {
+    2 * rounds()
 }
 
 async fn accepted(home: &Access, name: &str, host: &str) -> Result<String> {
@@ -291,6 +296,101 @@ async fn what_was_acknowledged_survives_a_kill_and_a_stop() -> Result<()> {
         .await?;
     }
     a_delivery_under_way_is_finished_by_a_stop(&home, &mut operator, &path).await?;
+    home.end().await;
+    Ok(())
+}
+
+/// Sends one event after the other, each until it is acknowledged, as a registry does; the bodies of all.
+async fn send_as_a_registry(
+    to: SocketAddr,
+    path: String,
+    sender: usize,
+    ended: Arc<AtomicBool>,
+) -> Result<Vec<String>> {
+    let mut acknowledged = Vec::new();
+    while !ended.load(Ordering::Relaxed) {
+        let id = format!("s{sender}-{}", acknowledged.len());
+        let body = envelope(&killed_under_load(sender), &id);
+        wait_until(DELIVERED_WITHIN, "a delivery to be taken", async || {
+            let answer = request(to, "POST", &path, Some(TOKEN), &body).await?;
+            ensure!(answer.status == 202, "{}", answer.status);
+            Ok(())
+        })
+        .await?;
+        acknowledged.push(body);
+    }
+    Ok(acknowledged)
+}
+
+fn killed_under_load(sender: usize) -> String {
+    format!("team/under-load-{sender}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_and_many_kills_each_acknowledged_event_is_there_once() -> Result<()> {
+    let home = Cluster::builder().start().await?;
+    let mut operator = Operator::start(&home).await?;
+    let path = accepted(&home, "direct", HOST).await?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|sender| {
+            tokio::spawn(send_as_a_registry(
+                operator.webhook(),
+                path.clone(),
+                sender,
+                ended.clone(),
+            ))
+        })
+        .collect();
+    for kill in 0..kills() {
+        a_moment().await;
+        operator.kill().await?;
+        if kill % 3 == 0 {
+            // Once more while it starts.
+            operator.spawn()?;
+            a_moment().await;
+            operator.kill().await?;
+        }
+        operator.up().await?;
+    }
+    a_moment().await;
+    ended.store(true, Ordering::Relaxed);
+    let mut sent = Vec::new();
+    for sender in senders {
+        sent.push(sender.await??);
+    }
+    operator.kill().await?;
+    operator.up().await?;
+    wait_for_path(&operator, &path).await?;
+
+    // What it has lost would be new to it now.
+    let bodies = sent.iter().flatten();
+    for body in bodies.clone() {
+        let answer = request(operator.webhook(), "POST", &path, Some(TOKEN), body).await?;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    }
+    let count = bodies.count();
+    println!("{count} events acknowledged through {} kills", kills());
+    assert!(count > SENDERS * kills(), "so few say nothing");
+    let [lost, known] = [
+        operator.metric("image_usage_events_stored_total", "").await?,
+        operator.metric("image_usage_events_duplicate_total", "").await?,
+    ];
+    assert_eq!((lost, known), (0.0, f64::from(u32::try_from(count)?)));
+    for (sender, sent) in sent.iter().enumerate() {
+        let spec = json!({"repository": format!("{HOST}/{}", killed_under_load(sender))});
+        ask(&home, &format!("under-load-{sender}"), &spec, |report| {
+            let pushes = report.number("pushes");
+            ensure!(
+                pushes == Some(i64::try_from(sent.len())?),
+                "{pushes:?} of {}",
+                sent.len()
+            );
+            Ok(())
+        })
+        .await?;
+    }
+    operator.stop().await?;
     home.end().await;
     Ok(())
 }
