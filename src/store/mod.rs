@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub use sqlite::SqliteStore;
-pub use usage::{LastKnown, RepositoryUses, UsageStore};
+pub use usage::{LastKnown, RepositoryUses, UsageSpan, UsageStore};
 
 /// The `ImageRegistry` whose events these are. A new object of the same name is
 /// another registry: its uid differs.

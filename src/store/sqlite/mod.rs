@@ -22,6 +22,7 @@ mod values;
 mod writer;
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -46,7 +47,8 @@ use self::{
 };
 use super::{
     Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, LastKnown, PageKey, Purged,
-    RegistryKey, RepositoryUses, SourceState, StoreError, TagFacts, TagPointer, Tally, Upkeep, UsageStore,
+    RegistryKey, RepositoryUses, SourceState, StoreError, TagFacts, TagPointer, Tally, Upkeep, UsageSpan,
+    UsageStore,
 };
 use crate::image::RepositoryName;
 
@@ -295,6 +297,17 @@ impl UsageStore for SqliteStore {
         Box::pin(
             self.readers
                 .read(move |connection| usage::last_known(connection, &cluster, &repositories)),
+        )
+    }
+
+    fn usage_spans(
+        &self,
+        clusters: Vec<String>,
+        repositories: Vec<RepositoryName>,
+    ) -> BoxFuture<'_, Result<HashMap<String, Vec<UsageSpan>>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| usage::spans(connection, &clusters, &repositories)),
         )
     }
 
