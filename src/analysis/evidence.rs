@@ -7,7 +7,7 @@ use crate::{
     cluster::WorkloadUse,
     crd::{ClusterName, Coverage, WorkloadDetail},
     event::Network,
-    store::{AttributedEvent, SourceState, TagFacts, TagPointer, Tally},
+    store::{AttributedEvent, SourceState, TagFacts, TagPointer, Tally, UsageSpan},
 };
 
 /// Everything an answer rests on, gathered at one moment.
@@ -34,6 +34,8 @@ pub struct ClusterEvidence {
     pub workloads: WorkloadDetail,
     /// Uses of the repository, in the namespaces that the scope includes.
     pub uses: Vec<WorkloadUse>,
+    /// What ran it before, and what still does, in those namespaces.
+    pub past: Vec<UsageSpan>,
     /// Containers that run the same content under another repository's name.
     pub same_content_elsewhere: i64,
     pub node_addresses: Vec<IpAddr>,

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 
 use crate::{
+    cluster::Lifecycle,
     crd::{
         Conditions, ImageUsageReportStatus, QueriedImage, ReportWindow, Summary, TagLine, Truncated, Verdict,
         condition_type,
@@ -30,12 +31,13 @@ pub fn report(
         RegistryEvidence::None | RegistryEvidence::Conflict(_) => &no_pointers,
     };
     let history = TagHistory::new(pointers);
+    let known = KnownClients::new(&evidence.clusters);
     let mut matched = matched(&question.subject, &history, evidence);
-    let (value, reasons) = verdict::judge(&question.subject, &history, evidence, &matched);
+    let (value, reasons) = verdict::judge(&question.subject, &history, evidence, &known, &matched);
     deployments::without_shadows(&mut matched);
 
-    let known = KnownClients::new(&evidence.clusters);
     let mut summary = summary(evidence, &matched);
+    summary.last_in_use = last_in_use(&question.subject, &history, evidence, &matched, now);
     let mut lines = Vec::new();
     let mut more_events = 0;
     if let RegistryEvidence::Events(events) = &evidence.registry
@@ -98,7 +100,7 @@ pub fn report(
         summary: Some(summary),
         deployments: deployments::rows(&matched),
         events: lines,
-        tags: tags(question, evidence, &history),
+        tags: tags(question, evidence, &history, &known, now),
         coverage: entries,
         truncated: Truncated {
             events: more_events,
@@ -117,6 +119,29 @@ fn matched<'a>(subject: &Subject, history: &TagHistory, evidence: &'a Evidence) 
             })
         })
         .collect()
+}
+
+/// When it last ran, where it does no more. What has just stopped is in use until now.
+fn last_in_use(
+    subject: &Subject,
+    history: &TagHistory,
+    evidence: &Evidence,
+    matched: &[Matched<'_>],
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if matched
+        .iter()
+        .any(|matched| matched.used.lifecycle == Lifecycle::Running)
+    {
+        return None;
+    }
+    evidence
+        .clusters
+        .iter()
+        .flat_map(|cluster| &cluster.past)
+        .filter(|span| deployments::matches(subject, history, &span.used).is_some())
+        .map(|span| span.until.unwrap_or(now))
+        .max()
 }
 
 fn queried(question: &Question, history: &TagHistory) -> QueriedImage {
@@ -169,7 +194,13 @@ fn summary(evidence: &Evidence, matched: &[Matched<'_>]) -> Summary {
 }
 
 /// The repository's tags: those that events or references name, by name.
-fn tags(question: &Question, evidence: &Evidence, history: &TagHistory) -> Vec<TagLine> {
+fn tags(
+    question: &Question,
+    evidence: &Evidence,
+    history: &TagHistory,
+    known: &KnownClients,
+    now: Timestamp,
+) -> Vec<TagLine> {
     if question.subject != Subject::Repository {
         return Vec::new();
     }
@@ -189,7 +220,7 @@ fn tags(question: &Question, evidence: &Evidence, history: &TagHistory) -> Vec<T
         .map(|name| {
             let subject = Subject::Tag(name.to_owned());
             let matched = matched(&subject, history, evidence);
-            let (verdict, _) = verdict::judge(&subject, history, evidence, &matched);
+            let (verdict, _) = verdict::judge(&subject, history, evidence, known, &matched);
             let facts = facts.get(name);
             TagLine {
                 tag: name.to_owned(),
@@ -198,6 +229,7 @@ fn tags(question: &Question, evidence: &Evidence, history: &TagHistory) -> Vec<T
                 pods: deployments::numbers(&matched).pods,
                 last_push: facts.and_then(|facts| facts.last_push),
                 last_pull: facts.and_then(|facts| facts.last_pull),
+                last_in_use: last_in_use(&subject, history, evidence, &matched, now),
                 deleted: facts.and_then(|facts| facts.deleted),
             }
         })

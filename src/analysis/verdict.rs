@@ -54,6 +54,7 @@ pub fn judge(
     subject: &Subject,
     history: &TagHistory,
     evidence: &Evidence,
+    known: &KnownClients,
     matched: &[Matched<'_>],
 ) -> (Value, Vec<&'static str>) {
     if let Some(value) = strongest(matched.iter().map(|matched| &matched.used.lifecycle)) {
@@ -65,7 +66,7 @@ pub fn judge(
         };
         return (value, vec![reason]);
     }
-    let doubts = doubts(subject, history, evidence);
+    let doubts = doubts(subject, history, evidence, known);
     if doubts.is_empty() {
         let reason = match &evidence.registry {
             RegistryEvidence::Events(events) if !events.sources.is_empty() => "NoReferenceAndNoForeignPull",
@@ -78,7 +79,12 @@ pub fn judge(
 }
 
 /// Why "nothing refers to it" is not enough to say that it is unused.
-fn doubts(subject: &Subject, history: &TagHistory, evidence: &Evidence) -> BTreeSet<&'static str> {
+fn doubts(
+    subject: &Subject,
+    history: &TagHistory,
+    evidence: &Evidence,
+    known: &KnownClients,
+) -> BTreeSet<&'static str> {
     let mut doubts = BTreeSet::new();
     let counted: Vec<&ClusterEvidence> = evidence
         .clusters
@@ -124,7 +130,7 @@ fn doubts(subject: &Subject, history: &TagHistory, evidence: &Evidence) -> BTree
         doubts.insert("ClusterWithdrawn");
     }
     if let RegistryEvidence::Events(events) = &evidence.registry
-        && pulled_from_elsewhere(subject, events, evidence)
+        && pulled_from_elsewhere(subject, events, known)
     {
         doubts.insert("PulledFromElsewhere");
     }
@@ -144,12 +150,11 @@ fn place_unknown(subject: &Subject, history: &TagHistory, used: &crate::cluster:
 }
 
 /// Somebody whom no selected cluster explains still looks at the image.
-fn pulled_from_elsewhere(subject: &Subject, events: &EventEvidence, evidence: &Evidence) -> bool {
+fn pulled_from_elsewhere(subject: &Subject, events: &EventEvidence, known: &KnownClients) -> bool {
     let tallies = match subject {
         Subject::Tag(tag) => events.tag_tallies.get(tag).unwrap_or(&events.tally),
         Subject::Digest(_) | Subject::Repository => &events.tally,
     };
-    let known = KnownClients::new(&evidence.clusters);
     let explained = |tally: &Tally| known.of(&events.network.client(tally.address)).is_some();
     tallies
         .iter()

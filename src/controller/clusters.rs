@@ -1,7 +1,7 @@
 //! The authorised clusters: their sessions, and what of them a report may see.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -13,7 +13,7 @@ use crate::{
     cluster::{Progress, Session, SessionState},
     crd::{ClusterGrant, ClusterName, LabelSelector, WorkloadDetail},
     image::{Digest, RepositoryName},
-    store::LastKnown,
+    store::{LastKnown, UsageSpan},
 };
 
 use super::{grants, scope::NameFilter, shelf::Shelf, touch::ObjectKey};
@@ -220,11 +220,20 @@ pub enum SameCluster {
     CountedEach,
 }
 
+/// What the store knows of clusters, by the uid of their authorisation.
+#[derive(Debug, Default)]
+pub struct Recalled {
+    /// What those that were not read since the start were last seen to run.
+    pub last_known: BTreeMap<String, LastKnown>,
+    /// Since when and until when they ran what.
+    pub spans: HashMap<String, Vec<UsageSpan>>,
+}
+
 /// What the selected clusters say; `Err` names one that has not been read yet, so that an answer would lack it.
 pub fn evidence(
     seen: &[Seen],
     question: &InventoryQuestion<'_>,
-    recalled: &BTreeMap<String, LastKnown>,
+    recalled: &Recalled,
     same_cluster: SameCluster,
 ) -> Result<Vec<ClusterEvidence>, ObjectKey> {
     // Of several authorisations of one cluster, the first that is synced counts; without any, the first.
@@ -272,7 +281,7 @@ fn cluster_evidence(
     }: &Seen,
     state: ClusterState,
     question: &InventoryQuestion<'_>,
-    recalled: &BTreeMap<String, LastKnown>,
+    recalled: &Recalled,
 ) -> ClusterEvidence {
     let in_scope = |namespace: &str| cluster.scope.includes(namespace);
     let nothing = ClusterEvidence {
@@ -282,12 +291,27 @@ fn cluster_evidence(
         scope_limited: cluster.scope.is_limited(),
         workloads: *workloads,
         uses: Vec::new(),
+        past: Vec::new(),
         same_content_elsewhere: 0,
         node_addresses: Vec::new(),
         egress: cluster.egress.clone(),
     };
+    if matches!(
+        nothing.state,
+        ClusterState::SameCluster { .. } | ClusterState::Suspended { .. }
+    ) {
+        return nothing;
+    }
+    let spans = recalled.spans.get(&cluster.uid).into_iter().flatten();
+    let nothing = ClusterEvidence {
+        past: spans
+            .filter(|span| in_scope(&span.used.namespace))
+            .cloned()
+            .collect(),
+        ..nothing
+    };
     match (&cluster.link, &nothing.state) {
-        (_, &ClusterState::Unreachable { reason, .. }) => match recalled.get(&cluster.uid) {
+        (_, &ClusterState::Unreachable { reason, .. }) => match recalled.last_known.get(&cluster.uid) {
             Some(LastKnown { as_of, uses }) => ClusterEvidence {
                 state: ClusterState::Stale {
                     since: *as_of,
@@ -302,7 +326,7 @@ fn cluster_evidence(
             },
             None => nothing,
         },
-        (_, ClusterState::SameCluster { .. }) | (Link::Suspended { .. } | Link::Broken { .. }, _) => nothing,
+        (Link::Suspended { .. } | Link::Broken { .. }, _) => nothing,
         (Link::Session(session), _) => {
             let inventory = session.inventory().read();
             ClusterEvidence {

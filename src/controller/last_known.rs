@@ -13,11 +13,11 @@ use tracing::warn;
 use crate::{
     cluster::Session,
     image::RepositoryName,
-    store::{LastKnown, RepositoryUses, StoreError},
+    store::{RepositoryUses, StoreError},
 };
 
 use super::{
-    clusters::{AuthorizedCluster, Link},
+    clusters::{AuthorizedCluster, Link, Recalled, Seen},
     touch::ObjectKey,
     world::World,
 };
@@ -204,19 +204,21 @@ async fn tidy(world: &World) {
     }
 }
 
-/// What the store knows of these clusters, by the uid of their authorisation.
+/// What the store knows of these clusters, of those that were not read since the start also what they last ran.
 pub async fn recall(
     world: &World,
-    clusters: impl Iterator<Item = &AuthorizedCluster>,
+    seen: &[Seen],
     repositories: &[RepositoryName],
-) -> Result<BTreeMap<String, LastKnown>, StoreError> {
-    let mut recalled = BTreeMap::new();
-    for cluster in clusters {
-        let known = world
-            .usage
-            .last_known(cluster.uid.clone(), repositories.to_vec())
-            .await?;
-        recalled.extend(known.map(|known| (cluster.uid.clone(), known)));
+) -> Result<Recalled, StoreError> {
+    let uids = seen.iter().map(|one| one.cluster.uid.clone()).collect();
+    let mut recalled = Recalled {
+        last_known: BTreeMap::new(),
+        spans: world.usage.usage_spans(uids, repositories.to_vec()).await?,
+    };
+    for one in seen.iter().filter(|one| one.is_unread()) {
+        let uid = one.cluster.uid.clone();
+        let known = world.usage.last_known(uid.clone(), repositories.to_vec()).await?;
+        recalled.last_known.extend(known.map(|known| (uid, known)));
     }
     Ok(recalled)
 }

@@ -161,6 +161,11 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "optional_date_time")]
     pub last_pull: Option<Timestamp>,
+    /// When a container last ran it, as far as the selected clusters were watched; absent while one runs it, and
+    /// where none was seen to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "optional_date_time")]
+    pub last_in_use: Option<Timestamp>,
     /// Time of the last delete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "optional_date_time")]
@@ -297,6 +302,11 @@ pub struct TagLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "optional_date_time")]
     pub last_pull: Option<Timestamp>,
+    /// When a container last ran it, as far as the selected clusters were watched; absent while one runs it, and
+    /// where none was seen to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "optional_date_time")]
+    pub last_in_use: Option<Timestamp>,
     /// When it was deleted, if it was and has not come back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "optional_date_time")]

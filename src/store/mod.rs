@@ -29,7 +29,7 @@ pub use sqlite::{
     Backup, BodyAside, Findings, QuarantinedBody, SqliteReader, SqliteStore, SqliteWriter, backup, check,
     quarantined, quarantined_body,
 };
-pub use usage::{LastKnown, RepositoryUses, UsageStore};
+pub use usage::{LastKnown, RepositoryUses, UsageSpan, UsageStore};
 
 /// Name of the store's file in its folder.
 pub const EVENTS_FILE: &str = "events.db";

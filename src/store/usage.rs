@@ -1,9 +1,12 @@
-//! What authorised clusters were last seen to run.
+//! What authorised clusters were last seen to run, and since when and until when each workload ran what.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -22,9 +25,27 @@ pub struct LastKnown {
 /// Uses of one repository in one cluster; none where it is used no more.
 pub type RepositoryUses = (RepositoryName, Vec<WorkloadUse>);
 
+/// A container of a workload ran something from `used.since` until `until`; its numbers of pods say nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageSpan {
+    pub used: WorkloadUse,
+    /// Absent while it runs, as far as the cluster was read.
+    pub until: Option<Timestamp>,
+}
+
+/// A pause as short as this is no pause: pods are replaced, jobs run again.
+pub(super) const PAUSE: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long it is kept that something ran.
+pub(super) const REMEMBERED: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// Most spans of one repository in one answer, the last to end first.
+pub(super) const MOST_SPANS: i64 = 10_000;
+
 /// Keeps what clusters were last seen to run. `cluster` is the uid of a `ClusterAuthorization`.
 pub trait UsageStore: Send + Sync + 'static {
-    /// Replaces what is kept of these repositories; all that is kept of the cluster is current as of then.
+    /// Replaces what is kept of these repositories; all that is kept of the cluster is current as of then. What
+    /// ran until now and is not among it ended then, what is new has begun.
     fn save_uses(
         &self,
         cluster: String,
@@ -39,6 +60,12 @@ pub trait UsageStore: Send + Sync + 'static {
         cluster: String,
         repositories: Vec<RepositoryName>,
     ) -> BoxFuture<'_, Result<Option<LastKnown>, StoreError>>;
+    /// What these clusters were seen to run of these repositories, within 400 days.
+    fn usage_spans(
+        &self,
+        clusters: Vec<String>,
+        repositories: Vec<RepositoryName>,
+    ) -> BoxFuture<'_, Result<HashMap<String, Vec<UsageSpan>>, StoreError>>;
     /// Repositories of which something is kept.
     fn used_repositories(&self, cluster: String) -> BoxFuture<'_, Result<Vec<RepositoryName>, StoreError>>;
     /// Clusters of which something was saved.
@@ -172,5 +199,91 @@ fn read(row: Row) -> Option<WorkloadUse> {
         pods,
         ready_pods,
         since,
+    })
+}
+
+/// A span as it is kept: `what` is a use as JSON text, without numbers and times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SpanRow {
+    pub(super) what: String,
+    pub(super) start: Timestamp,
+    pub(super) end: Option<Timestamp>,
+}
+
+/// What becomes of a repository's spans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SpanChange {
+    Begin(SpanRow),
+    /// The end is another, or there is none any more.
+    SetEnd(SpanRow),
+}
+
+/// What follows from a repository's uses as of now. `kept`: those spans that have no end or ended no longer than
+/// [`PAUSE`] ago.
+pub(super) fn span_changes(
+    kept: Vec<SpanRow>,
+    uses: &[WorkloadUse],
+    as_of: Timestamp,
+) -> serde_json::Result<Vec<SpanChange>> {
+    let mut running: BTreeMap<String, Timestamp> = BTreeMap::new();
+    for used in uses.iter().filter(|used| used.lifecycle == Lifecycle::Running) {
+        let since = running.entry(what_runs(used)?).or_insert(used.since);
+        *since = used.since.min(*since);
+    }
+    let mut newest: BTreeMap<String, SpanRow> = BTreeMap::new();
+    for span in kept {
+        let is_newer = newest
+            .get(&span.what)
+            .is_none_or(|known| known.start < span.start);
+        if is_newer {
+            newest.insert(span.what.clone(), span);
+        }
+    }
+    let mut changes = Vec::new();
+    for (what, span) in &newest {
+        let end = match (running.contains_key(what), span.end) {
+            (true, Some(_)) => None,
+            // Of two looks the later one may come first.
+            (false, None) if span.start < as_of => Some(as_of),
+            _ => continue,
+        };
+        changes.push(SpanChange::SetEnd(SpanRow { end, ..span.clone() }));
+    }
+    for (what, since) in running {
+        if !newest.contains_key(&what) {
+            // The pod may have started long before: then it ran while nobody looked.
+            changes.push(SpanChange::Begin(SpanRow {
+                what,
+                start: since.min(as_of),
+                end: None,
+            }));
+        }
+    }
+    Ok(changes)
+}
+
+fn what_runs(used: &WorkloadUse) -> serde_json::Result<String> {
+    serde_json::to_string(&Row {
+        pods: 0,
+        ready_pods: 0,
+        since: Timestamp::UNIX_EPOCH,
+        ..row(used)
+    })
+}
+
+pub(super) fn span_row(span: &UsageSpan) -> serde_json::Result<SpanRow> {
+    Ok(SpanRow {
+        what: what_runs(&span.used)?,
+        start: span.used.since,
+        end: span.until,
+    })
+}
+
+/// The span of a row; nothing where this version cannot read it.
+pub(super) fn span(SpanRow { what, start, end }: SpanRow) -> Option<UsageSpan> {
+    let used = read(serde_json::from_str(&what).ok()?)?;
+    Some(UsageSpan {
+        used: WorkloadUse { since: start, ..used },
+        until: end,
     })
 }

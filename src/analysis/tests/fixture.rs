@@ -86,6 +86,7 @@ pub fn cluster(name: &str, uses: Vec<WorkloadUse>) -> ClusterEvidence {
         },
         scope_limited: false,
         uses,
+        past: Vec::new(),
         same_content_elsewhere: 0,
         node_addresses: vec!["192.0.2.10".parse().unwrap()],
         egress: Vec::new(),

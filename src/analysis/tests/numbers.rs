@@ -1,7 +1,9 @@
-use super::fixture::{answer, cluster, digest, events, evidence, known, now, question, tag, tally, used};
+use super::fixture::{
+    answer, cluster, digest, events, evidence, known, now, question, tag, tally, time, used,
+};
 use crate::{
     analysis::ClusterEvidence,
-    analysis::{Evidence, RegistryEvidence, fit, report},
+    analysis::{Evidence, RegistryEvidence, Subject, fit, report},
     cluster::{
         ContainerType,
         Lifecycle::{Finished, Revision, Running, Scheduled, Template},
@@ -9,6 +11,7 @@ use crate::{
     },
     crd::{EventCategory, ImageUsageReportStatus, NetworkType, Summary, WorkloadDetail},
     event::{Attribution, LogicalCategory},
+    store::UsageSpan,
 };
 
 const V1: &str = "r.example/team/app:v1";
@@ -247,4 +250,42 @@ fn a_gateway_that_a_cluster_names_is_known_and_explains_its_pulls() {
     let explained = answer(tag("v1"), &evidence);
     assert_eq!(explained.verdict.unwrap().value, "Unused");
     assert_eq!(explained.summary.unwrap().unknown_addresses, Some(0));
+}
+
+#[test]
+fn what_runs_no_more_was_last_in_use_when_its_last_container_ended() {
+    let ran = |reference, digest, until: Option<&str>| UsageSpan {
+        used: used(reference, Some(digest), Running, 0),
+        until: until.map(time),
+    };
+    let past = vec![
+        ran(V1, "a", Some("2026-06-30T08:00:00Z")),
+        ran(V1, "b", Some("2026-06-30T09:00:00Z")),
+        ran("r.example/team/app:v2", "c", Some("2026-06-30T10:00:00Z")),
+    ];
+    let with = |uses, past| {
+        let one = ClusterEvidence {
+            past,
+            ..cluster("one", uses)
+        };
+        evidence(vec![one], known(&[("v1", 'a'), ("v3", 'c')]))
+    };
+    let last = |subject, evidence| answer(subject, evidence).summary.unwrap().last_in_use;
+    let gone = with(Vec::new(), past.clone());
+    assert_eq!(last(tag("v1"), &gone), Some(time("2026-06-30T09:00:00Z")));
+    // By the digest that ran, whatever its tag was.
+    assert_eq!(last(tag("v3"), &gone), Some(time("2026-06-30T10:00:00Z")));
+    assert_eq!(last(tag("never"), &gone), None);
+    let tags = answer(Subject::Repository, &gone).tags;
+    assert!(
+        tags.iter().all(|tag| tag.last_in_use.is_none()),
+        "no event names a tag: {tags:?}"
+    );
+
+    let running = with(vec![used(V1, Some("a"), Running, 1)], past.clone());
+    assert_eq!(last(tag("v1"), &running), None, "it is in use");
+    let scaled = with(vec![used(V1, None, Template, 0)], past);
+    assert_eq!(last(tag("v1"), &scaled), Some(time("2026-06-30T09:00:00Z")));
+    let ended_just_now = with(Vec::new(), vec![ran(V1, "a", None)]);
+    assert_eq!(last(tag("v1"), &ended_just_now), Some(now()));
 }

@@ -71,11 +71,7 @@ pub async fn gather(
         digests: &digests,
     };
     let seen: Vec<Seen> = selection.clusters.iter().map(Seen::now).collect();
-    let unread = seen
-        .iter()
-        .filter(|one| one.is_unread())
-        .map(|one| one.cluster.as_ref());
-    let recalled = match last_known::recall(world, unread, &repositories).await {
+    let recalled = match last_known::recall(world, &seen, &repositories).await {
         Ok(recalled) => recalled,
         Err(error) => return store_failed(error),
     };

@@ -119,6 +119,7 @@ macro_rules! conformance {
             usage::{
                 what_a_cluster_was_last_seen_to_run_is_read_back,
                 uses_are_replaced_by_repository_and_forgotten_by_cluster,
+                what_ran_is_remembered_from_when_to_when,
             },
         );
     };

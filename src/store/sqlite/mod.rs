@@ -35,6 +35,7 @@ mod values;
 mod writer;
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -62,7 +63,7 @@ use self::{
 use super::{
     Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping, Kept,
     LastKnown, PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room, SourceState, StoreError,
-    TagFacts, TagPointer, Tally, Terms, Upkeep, UsageStore,
+    TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore,
 };
 use crate::image::RepositoryName;
 
@@ -389,6 +390,17 @@ impl UsageStore for SqliteStore {
         Box::pin(
             self.readers
                 .read(move |connection| usage::last_known(connection, &cluster, &repositories)),
+        )
+    }
+
+    fn usage_spans(
+        &self,
+        clusters: Vec<String>,
+        repositories: Vec<RepositoryName>,
+    ) -> BoxFuture<'_, Result<HashMap<String, Vec<UsageSpan>>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| usage::spans(connection, &clusters, &repositories)),
         )
     }
 

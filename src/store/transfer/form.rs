@@ -6,7 +6,7 @@ use crate::{
     cluster::WorkloadUse,
     event::{LogicalCategory, StoredEvent},
     image::{Digest, RepositoryName},
-    store::RegistryKey,
+    store::{RegistryKey, UsageSpan},
 };
 
 /// Name of the form, in its first line.
@@ -65,6 +65,13 @@ pub enum Record {
         as_of: Timestamp,
         repository: RepositoryName,
         uses: Vec<WorkloadUse>,
+    },
+    /// What a cluster ran of a repository, and when.
+    Ran {
+        /// Uid of the `ClusterAuthorization`.
+        cluster: String,
+        repository: RepositoryName,
+        span: UsageSpan,
     },
     Event {
         registry: RegistryKey,

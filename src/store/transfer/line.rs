@@ -13,7 +13,10 @@ use super::{
 use crate::{
     event::LogicalCategory,
     image::{Digest, RepositoryName},
-    store::{RegistryKey, usage},
+    store::{
+        RegistryKey,
+        usage::{self, SpanRow},
+    },
 };
 
 #[derive(Debug, Error)]
@@ -26,6 +29,8 @@ pub enum LineError {
         "its form has version {0}, newer than {VERSION}, the newest this version knows: run a newer version"
     )]
     NewerVersion(u32),
+    #[error("it says that something ran which this version cannot read")]
+    UnknownUse,
 }
 
 /// The record as one line, without its end.
@@ -119,6 +124,14 @@ enum Line {
         as_of: Timestamp,
         repository: Text<RepositoryName>,
         uses: Box<RawValue>,
+    },
+    Ran {
+        cluster: String,
+        repository: Text<RepositoryName>,
+        what: Box<RawValue>,
+        since: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     Event(Box<EventLine>),
     End {},
@@ -214,6 +227,20 @@ impl TryFrom<&Record> for Line {
                 repository: Text(repository),
                 uses: RawValue::from_string(usage::encode(&uses)?)?,
             },
+            Record::Ran {
+                cluster,
+                repository,
+                span,
+            } => {
+                let SpanRow { what, start, end } = usage::span_row(&span)?;
+                Self::Ran {
+                    cluster,
+                    repository: Text(repository),
+                    what: RawValue::from_string(what)?,
+                    since: start,
+                    until: end,
+                }
+            }
             Record::Event { registry, event } => Self::Event(Box::new(event_line(registry, *event))),
             Record::End => Self::End {},
         })
@@ -395,6 +422,24 @@ impl Line {
                 repository: repository.0,
                 uses: usage::decode(uses.get())?,
             },
+            Self::Ran {
+                cluster,
+                repository,
+                what,
+                since,
+                until,
+            } => {
+                let row = SpanRow {
+                    what: what.get().to_owned(),
+                    start: since,
+                    end: until,
+                };
+                Record::Ran {
+                    cluster,
+                    repository: repository.0,
+                    span: usage::span(row).ok_or(LineError::UnknownUse)?,
+                }
+            }
             Self::Event(event) => event.read(),
             Self::End {} => Record::End,
         })

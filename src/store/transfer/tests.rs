@@ -17,7 +17,7 @@ use crate::{
     image::Digest,
     store::{
         Delivery, EventReader, Keeping, Quarantined, RegistryKey, SqliteReader, SqliteStore, SqliteWriter,
-        Terms, Upkeep, UsageStore,
+        Terms, Upkeep, UsageSpan, UsageStore,
         conformance::{REPOSITORY, all, append, delivery, empty, registry},
     },
 };
@@ -221,6 +221,19 @@ fn lines_are_what_the_documentation_shows() {
         uses: vec![used()],
     };
     assert_eq!(decode(&encode(&uses).unwrap()).unwrap(), uses);
+    let ran = Record::Ran {
+        cluster: "c1".to_owned(),
+        repository: "registry.example.com/team/app".parse().unwrap(),
+        span: UsageSpan {
+            used: WorkloadUse {
+                pods: 0,
+                ready_pods: 0,
+                ..used()
+            },
+            until: Some(at(10.0)),
+        },
+    };
+    assert_eq!(decode(&encode(&ran).unwrap()).unwrap(), ran);
     assert_eq!(encode(&Record::End).unwrap(), r#"{"end":{}}"#);
 }
 
@@ -330,6 +343,7 @@ async fn an_import_into_a_new_file_is_exported_as_the_same_lines_and_answers_the
         "manifest",
         "removed",
         "uses",
+        "ran",
         "event",
         "end",
     ] {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Row, params, types::Type};
 use super::super::{
     rows::{self, raw_columns},
     schema,
+    usage::span_row,
     values::{Column, Id, IdText, MediaTypeText, nanoseconds},
 };
 use crate::store::{
@@ -124,6 +125,7 @@ fn read(
     }
     if scope.registry.is_none() {
         uses(&snapshot, parts)?;
+        spans(&snapshot, parts)?;
     }
     events(&snapshot, &registries, scope, parts)?;
     parts.push(Record::End)?;
@@ -314,6 +316,27 @@ fn uses(connection: &Connection, parts: &mut Parts) -> Result<(), Stop> {
             repository,
             uses: usage::decode(&uses)
                 .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Text, Box::new(error)))?,
+        })?;
+    }
+    Ok(())
+}
+
+fn spans(connection: &Connection, parts: &mut Parts) -> Result<(), Stop> {
+    let mut statement = connection.prepare(
+        "SELECT s.what, s.start, s.end, c.uid, s.repository
+         FROM usage_clusters c JOIN usage_spans s ON s.cluster = c.id
+         ORDER BY c.uid, s.repository, s.what, s.start",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let repository: String = row.get(4)?;
+        let (Ok(repository), Some(span)) = (repository.parse(), usage::span(span_row(row)?)) else {
+            continue;
+        };
+        parts.push(Record::Ran {
+            cluster: row.get(3)?,
+            repository,
+            span,
         })?;
     }
     Ok(())

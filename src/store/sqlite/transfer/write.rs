@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::super::{
     append, gaps,
     known::{registry_id, repository_id},
+    opened::Opened,
     pointers, relink,
     schema::{self, FileLock},
     touched::Touched,
@@ -16,9 +17,9 @@ use super::super::{
 use crate::{
     event::StoredEvent,
     store::{
-        RegistryKey, StoreError,
+        RegistryKey, StoreError, UsageSpan,
         transfer::{Fact, Record, TransferWriter, Written},
-        usage,
+        usage::{self, SpanRow},
     },
 };
 
@@ -60,11 +61,12 @@ impl SqliteWriter {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut written = Written::default();
         let mut touched = Touched::default();
+        let mut opened = Opened::default();
         for record in records {
             write(&transaction, &mut self.ids, record, &mut touched, &mut written)?;
         }
         while let Some(repository) = touched.pop() {
-            relink::relink(&transaction, &repository)?;
+            relink::relink(&transaction, &mut opened, &repository)?;
         }
         transaction.commit()?;
         Ok(written)
@@ -167,6 +169,11 @@ fn write(
                 &uses,
             )
         }
+        Record::Ran {
+            cluster,
+            repository,
+            span,
+        } => write_span(connection, cluster, &repository.to_string(), span),
         Record::Event { registry, event } => write_event(connection, ids, registry, event, touched, written),
     }
 }
@@ -312,6 +319,27 @@ fn write_uses(
              ON CONFLICT DO UPDATE SET uses = excluded.uses WHERE uses <> excluded.uses",
         )?
         .execute(params![id, repository, uses])
+        .map(drop)
+}
+
+/// One that is known here, with whatever end, stays as it is.
+fn write_span(
+    connection: &Connection,
+    cluster: &str,
+    repository: &str,
+    span: &UsageSpan,
+) -> rusqlite::Result<()> {
+    let SpanRow { what, start, end } =
+        usage::span_row(span).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    connection
+        .prepare_cached("INSERT INTO usage_clusters (uid, as_of) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(params![cluster, Column(end.unwrap_or(start))])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO usage_spans (cluster, repository, what, start, end)
+             SELECT id, ?2, ?3, ?4, ?5 FROM usage_clusters WHERE uid = ?1 ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![cluster, repository, what, Column(start), end.map(Column)])
         .map(drop)
 }
 
