@@ -139,20 +139,44 @@ impl Collector for StoreMetrics {
         };
         if let Some(free) = free {
             gauge(
-                "image_usage_store_free_bytes",
+                "store_free_bytes",
                 "Bytes free on the volume of the event store",
                 i64::try_from(free).unwrap_or(i64::MAX),
             )?;
         }
         gauge(
-            "image_usage_store_low_space",
+            "store_low_space",
             "Whether deliveries are refused because the volume is nearly full",
             i64::from(low_space),
         )?;
         gauge(
-            "image_usage_registries_over_quota",
+            "registries_over_quota",
             "Registries whose deliveries are refused because of their quota",
             over_quota,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{KeepFree, SqliteStore};
+
+    #[test]
+    fn how_full_the_store_is_has_the_names_that_alerts_ask_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.db");
+        let store = SqliteStore::open_keeping_free(&path, KeepFree::Bytes(u64::MAX), |_, _| {}).unwrap();
+        let metrics = Metrics::default();
+        let collector = Box::new(StoreMetrics(Arc::new(store)));
+        metrics.register(|registry| registry.register_collector(collector));
+        let text = metrics.encode().unwrap();
+        for line in [
+            "image_usage_store_low_space 1",
+            "image_usage_registries_over_quota 0",
+        ] {
+            assert!(text.lines().any(|said| said == line), "{line}: {text}");
+        }
+        assert!(text.contains("\nimage_usage_store_free_bytes "), "{text}");
     }
 }
