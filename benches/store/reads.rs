@@ -62,13 +62,8 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-async fn make(path: &Path, history: History, events: u64) -> Result<()> {
-    let begun = Instant::now();
-    fill(path, history).await?;
-    println!(
-        "filled with {events} events in {:.0} s",
-        begun.elapsed().as_secs_f64()
-    );
+/// Has the store count what is over.
+async fn count(path: &Path, events: u64) -> Result<()> {
     let store = SqliteStore::open(path, |_, _| {})?;
     let before = size(path)?;
     let (begun, resident) = (Instant::now(), peak());

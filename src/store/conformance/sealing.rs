@@ -264,13 +264,13 @@ async fn agree(store: &impl EventReader, start: f64, end: f64, size: usize, roun
 }
 
 pub(crate) async fn counts_and_pages_are_those_of_the_events_whatever_is_sealed<B: Backend>() {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases()));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases().div_ceil(2)));
     let runtime = tokio::runtime::Handle::current();
     let sealed = std::sync::atomic::AtomicU64::new(0);
     let window = (-DAY..5.0 * DAY, -DAY..5.0 * DAY);
     tokio::task::block_in_place(|| {
         runner
-            .run(&(turns(), window, 1..40_usize), |(turns, (start, end), size)| {
+            .run(&(turns(), window, 3..40_usize), |(turns, (start, end), size)| {
                 runtime.block_on(async {
                     let backend = B::fresh().await;
                     let mut store = backend.open().await;
