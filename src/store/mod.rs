@@ -1,10 +1,16 @@
 //! Where events, and what clusters were last seen to run, are kept. The traits belong to
 //! those who use them: `receive` appends, `controller` reads.
 
+mod batch;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod gap;
+mod room;
+mod scan;
+mod spans;
 mod sqlite;
 mod usage;
+mod values;
 
 use std::{fmt, sync::Arc};
 
@@ -77,6 +83,9 @@ pub enum StoreError {
 }
 
 /// Appends deliveries. The future resolves after the commit is durable.
+///
+/// An event that is delivered again says the same id and the same time of its own, or again none:
+/// a store may take one with another time for another event.
 pub trait EventLog: Send + Sync + 'static {
     fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>>;
 }

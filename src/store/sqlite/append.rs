@@ -12,54 +12,12 @@ use super::{
     values::{Column, Id, MediaType, nanoseconds},
 };
 use crate::{
-    event::{Category, RegistryEvent, StoredEvent, time},
-    store::{Appended, Delivery, Quarantined, RegistryKey},
+    event::{Category, RegistryEvent, StoredEvent},
+    store::{
+        Appended,
+        batch::{self, Batch},
+    },
 };
-
-/// A delivery made ready outside of the writer.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) registry: RegistryKey,
-    source: String,
-    received: i64,
-    events: Vec<StoredEvent>,
-    ignored: i64,
-    quarantined: Option<Quarantined>,
-}
-
-impl From<Delivery> for Batch {
-    fn from(delivery: Delivery) -> Self {
-        let Delivery {
-            registry,
-            source,
-            received,
-            events,
-            ignored,
-            quarantined,
-        } = delivery;
-        let events = events
-            .into_iter()
-            .map(|event| {
-                let (time, time_source) = time::effective(event.time, received);
-                StoredEvent {
-                    source: source.clone(),
-                    received,
-                    time,
-                    time_source,
-                    event,
-                }
-            })
-            .collect();
-        Self {
-            registry,
-            source,
-            received: nanoseconds(received),
-            events,
-            ignored,
-            quarantined,
-        }
-    }
-}
 
 /// What was written, and whether what is known of the source's completeness changed.
 #[derive(Debug)]
@@ -87,7 +45,7 @@ pub(super) fn append(
     let registry = known.registry(connection, key)?;
     let (source, new) = registry.source(connection, name, *received)?;
     let mut coverage_changed = new;
-    for instance in instances(events) {
+    for instance in batch::instances(events) {
         coverage_changed |= source.seen(connection, instance, *received)?;
     }
     if let Some(body) = quarantined {
@@ -124,19 +82,6 @@ pub(super) fn append(
         appended,
         coverage_changed,
     })
-}
-
-/// The processes that speak in a delivery, each once, in the order they speak.
-fn instances(events: &[StoredEvent]) -> Vec<&str> {
-    let mut instances = Vec::new();
-    for stored in events {
-        if let Some(instance) = stored.event.instance_id.as_deref()
-            && !instances.contains(&instance)
-        {
-            instances.push(instance);
-        }
-    }
-    instances
 }
 
 /// Whether the event is new.

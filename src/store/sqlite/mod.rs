@@ -13,7 +13,6 @@ mod relink;
 mod rows;
 mod schema;
 mod source;
-mod spans;
 #[cfg(test)]
 mod tests;
 mod touched;
@@ -28,7 +27,6 @@ use std::{
         mpsc::{self, Sender},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
 use futures::future::BoxFuture;
@@ -37,7 +35,6 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    append::Batch,
     purge::PurgeStep,
     readers::Readers,
     usage::UsageChange,
@@ -47,15 +44,9 @@ use self::{
 use super::{
     Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, LastKnown, PageKey, Purged,
     RegistryKey, RepositoryUses, SourceState, StoreError, TagFacts, TagPointer, Tally, Upkeep, UsageStore,
+    batch::Batch, room,
 };
 use crate::image::RepositoryName;
-
-/// How much may wait for the writer, in units of [`UNIT`] bytes: 16 MiB.
-const ROOM: u32 = 32 * 1024;
-const UNIT: usize = 512;
-
-/// How long an append waits for room before it gives up.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Events in one `SQLite` file (3.51.3 or newer, write-ahead log, every commit synced). One
 /// process at a time; the file has to be on a local file system.
@@ -98,7 +89,7 @@ impl SqliteStore {
             .map_err(|error| failed(&error))?;
         Ok(Self {
             commands,
-            room: Arc::new(Semaphore::new(ROOM as usize)),
+            room: Arc::new(Semaphore::new(room::ROOM as usize)),
             readers: Readers::new(path.to_owned()),
             gone,
             writer: Mutex::new(Some(thread)),
@@ -128,9 +119,9 @@ impl SqliteStore {
     }
 
     async fn append(&self, delivery: Delivery) -> Result<Appended, StoreError> {
-        let units = units(&delivery);
+        let units = room::units(&delivery);
         let room = Arc::clone(&self.room);
-        let room = tokio::time::timeout(PATIENCE, room.acquire_many_owned(units))
+        let room = tokio::time::timeout(room::PATIENCE, room.acquire_many_owned(units))
             .await
             .map_err(|_| StoreError::Busy)?
             .map_err(|_| StoreError::Closed)?;
@@ -146,35 +137,6 @@ impl Drop for SqliteStore {
         let _ = self.commands.send(Command::Close);
         let _ = self.join();
     }
-}
-
-/// The room a delivery takes in the queue, at most all of it.
-fn units(delivery: &Delivery) -> u32 {
-    let texts: usize = delivery
-        .events
-        .iter()
-        .map(|event| {
-            let texts = [
-                &event.tag,
-                &event.media_type,
-                &event.method,
-                &event.forwarded_chain,
-                &event.actor,
-                &event.user_agent,
-                &event.request_id,
-                &event.instance_id,
-            ];
-            let optional: usize = texts.into_iter().flatten().map(String::len).sum();
-            size_of_val(event) + event.id.len() + event.repository.len() + optional
-        })
-        .sum();
-    let body = delivery
-        .quarantined
-        .as_ref()
-        .map_or(0, |quarantined| quarantined.body.len());
-    u32::try_from((size_of_val(delivery) + texts + body).div_ceil(UNIT))
-        .unwrap_or(ROOM)
-        .min(ROOM)
 }
 
 impl EventLog for SqliteStore {

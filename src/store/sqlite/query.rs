@@ -1,7 +1,7 @@
 //! Questions about logical events: one indexed scan for each clause and category, the
 //! results merged.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use rusqlite::{
     Connection, params,
@@ -11,31 +11,15 @@ use rusqlite::{
 use super::{
     known::{registry_id, repository_id},
     rows::{self, logical_columns, of_raw},
-    values::{Column, Id, LOGICAL_CATEGORIES, digest_bytes, nanoseconds},
+    values::{Column, Id, digest_bytes},
 };
 use crate::{
-    event::{Attribution, DeleteTarget, LogicalCategory, SourceAddress},
-    image::Digest,
-    store::{AttributedEvent, EventQuery, PageKey, RegistryKey, Select, Tally},
+    event::SourceAddress,
+    store::{
+        AttributedEvent, EventQuery, PageKey, RegistryKey, Tally,
+        scan::{Key, Kind, Page, Place, Scan, Tallies, newest_first, scans},
+    },
 };
-
-/// A stretch of one index: all that one clause selects in one category.
-struct Scan<'a> {
-    sql: &'static Sql,
-    category: LogicalCategory,
-    key: Key<'a>,
-    /// Nanoseconds, half-open.
-    start: i64,
-    end: i64,
-    attribution: Attribution,
-}
-
-#[derive(Clone, Copy)]
-enum Key<'a> {
-    None,
-    Tag(&'a str),
-    Digest(&'a Digest),
-}
 
 /// The statements of one kind of scan. Parameters: ?1 repository, ?2 category, ?3 tag or
 /// digest, ?4 ?5 first (time, id), ?6 ?7 the (time, id) that all lie before, ?8 limit.
@@ -108,40 +92,16 @@ pub(super) static UNTAGGED_DIGEST: Sql = sql!(
     "e.id"
 );
 
-/// The scans that answer a query.
-fn scans(query: &EventQuery) -> Vec<Scan<'_>> {
-    let asked =
-        |category: LogicalCategory| query.categories.is_empty() || query.categories.contains(&category);
-    let mut scans = Vec::new();
-    for clause in &query.clauses {
-        let (start, end) = (nanoseconds(clause.window.start), nanoseconds(clause.window.end));
-        if start >= end {
-            continue;
-        }
-        let (statements, key, only): (&[&'static Sql], Key<'_>, Option<LogicalCategory>) =
-            match &clause.select {
-                Select::All => (&[&ALL], Key::None, None),
-                Select::Tag(tag) => (&[&TAG], Key::Tag(tag), None),
-                Select::WholeRepository => (&[&WHOLE_REPOSITORY], Key::None, Some(LogicalCategory::Delete)),
-                Select::Digest(digest) => (&[&TAGGED_DIGEST, &UNTAGGED_DIGEST], Key::Digest(digest), None),
-                Select::UntaggedDigest(digest) => (&[&UNTAGGED_DIGEST], Key::Digest(digest), None),
-                Select::TagDelete(tag) => (&[&TAG_DELETE], Key::Tag(tag), Some(LogicalCategory::Delete)),
-            };
-        for category in LOGICAL_CATEGORIES {
-            if !asked(category) || only.is_some_and(|only| only != category) {
-                continue;
-            }
-            scans.extend(statements.iter().map(|sql| Scan {
-                sql,
-                category,
-                key,
-                start,
-                end,
-                attribution: clause.attribution,
-            }));
-        }
+/// The statements of a scan.
+fn sql(kind: Kind) -> &'static Sql {
+    match kind {
+        Kind::All => &ALL,
+        Kind::WholeRepository => &WHOLE_REPOSITORY,
+        Kind::Tag => &TAG,
+        Kind::TagDelete => &TAG_DELETE,
+        Kind::TaggedDigest => &TAGGED_DIGEST,
+        Kind::UntaggedDigest => &UNTAGGED_DIGEST,
     }
-    scans
 }
 
 /// Newest first, at most `limit`, before the given key.
@@ -154,58 +114,14 @@ pub(super) fn events(
     let Some(repository) = repository(connection, &query.registry, &query.repository)? else {
         return Ok(Vec::new());
     };
-    let mut scans = scans(query);
-    // The newest windows fill the page; what cannot reach into it is not looked at.
-    scans.sort_by_key(|scan| std::cmp::Reverse(scan.end));
-    let before = before.map(Place::of_key);
-    let mut page: Vec<AttributedEvent> = Vec::new();
-    for scan in scans {
-        let last = if page.len() < limit { None } else { page.last() };
-        let start = Place {
-            time: scan.start,
-            id: Id(""),
-        };
-        let end = Place {
-            time: scan.end,
-            id: Id(""),
-        };
-        let first = last.map_or(start, |last| start.max(Place::of(last)));
-        let end = before.map_or(end, |before| end.min(before));
-        if limit == 0 || first >= end {
-            continue;
-        }
-        let found = read_page(connection, (repository, query), &scan, first..end, limit)?;
-        if found.is_empty() {
-            continue;
-        }
-        page.extend(found);
-        page.sort_by(|one, other| Place::of(other).cmp(&Place::of(one)));
-        page.truncate(limit);
-    }
-    Ok(page)
-}
-
-/// Where an event stands among those of its repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place<'a> {
-    time: i64,
-    id: Id<'a>,
-}
-
-impl<'a> Place<'a> {
-    fn of(found: &'a AttributedEvent) -> Self {
-        Self {
-            time: nanoseconds(found.event.time),
-            id: Id(&found.event.id),
+    let mut page = Page::new(before, limit);
+    for scan in newest_first(query) {
+        if let Some(within) = page.range(&scan) {
+            let found = read_page(connection, (repository, query), &scan, within, limit)?;
+            page.add(found);
         }
     }
-
-    fn of_key(key: &'a PageKey) -> Self {
-        Self {
-            time: nanoseconds(key.time),
-            id: Id(&key.id),
-        }
-    }
+    Ok(page.into_events())
 }
 
 /// One scan's newest within the range, of the clients that are asked for.
@@ -213,7 +129,7 @@ fn read_page(
     connection: &Connection,
     (repository, query): (i64, &EventQuery),
     scan: &Scan<'_>,
-    within: Range<Place<'_>>,
+    within: Range<Place>,
     limit: usize,
 ) -> rusqlite::Result<Vec<AttributedEvent>> {
     let rows = if query.clients.are_all() {
@@ -221,15 +137,15 @@ fn read_page(
     } else {
         usize::MAX
     };
-    let mut statement = connection.prepare_cached(scan.sql.page)?;
+    let mut statement = connection.prepare_cached(sql(scan.kind).page)?;
     let mut rows = statement.query(params![
         repository,
         Column(scan.category),
         scan.key,
         within.start.time,
-        within.start.id,
+        Id(&within.start.id.0),
         within.end.time,
-        within.end.id,
+        Id(&within.end.id.0),
         i64::try_from(rows).unwrap_or(i64::MAX)
     ])?;
     let mut found = Vec::new();
@@ -252,9 +168,9 @@ pub(super) fn tally(connection: &Connection, query: &EventQuery) -> rusqlite::Re
     let Some(repository) = repository(connection, &query.registry, &query.repository)? else {
         return Ok(Vec::new());
     };
-    let mut tallies: HashMap<TallyKey, Tally> = HashMap::new();
+    let mut tallies = Tallies::default();
     for scan in scans(query) {
-        let mut statement = connection.prepare_cached(scan.sql.tally)?;
+        let mut statement = connection.prepare_cached(sql(scan.kind).tally)?;
         let mut rows = statement.query(params![
             repository,
             Column(scan.category),
@@ -279,47 +195,13 @@ pub(super) fn tally(connection: &Connection, query: &EventQuery) -> rusqlite::Re
                 first: row.get::<_, Column<_>>(5)?.0,
                 last: row.get::<_, Column<_>>(6)?.0,
             };
-            if !query.clients.let_through(tally.client()) {
-                continue;
+            if query.clients.let_through(tally.client()) {
+                tallies.add(tally);
             }
-            tallies
-                .entry((
-                    tally.category,
-                    tally.target,
-                    tally.address,
-                    tally.actor.clone(),
-                    tally.attribution,
-                ))
-                .and_modify(|sum| {
-                    sum.count += tally.count;
-                    sum.first = sum.first.min(tally.first);
-                    sum.last = sum.last.max(tally.last);
-                })
-                .or_insert(tally);
         }
     }
-    let mut tallies: Vec<Tally> = tallies.into_values().collect();
-    tallies.sort_by_cached_key(|tally| {
-        (
-            tally.category,
-            tally.target,
-            tally.address.map(|address| address.ip),
-            tally.actor.clone(),
-            tally.first,
-            tally.last,
-            tally.count,
-        )
-    });
-    Ok(tallies)
+    Ok(tallies.into_sorted())
 }
-
-type TallyKey = (
-    LogicalCategory,
-    Option<DeleteTarget>,
-    Option<SourceAddress>,
-    Option<Arc<str>>,
-    Attribution,
-);
 
 pub(super) fn repository(
     connection: &Connection,

@@ -5,8 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use rusqlite::{Connection, params};
 
-use super::spans::Spans;
-use crate::store::RegistryKey;
+use crate::store::{RegistryKey, spans::Spans};
 
 #[derive(Debug, Default)]
 pub(super) struct Touched {

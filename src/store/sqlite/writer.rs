@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{error, warn};
 
 use super::{
-    append::{self, Batch, Outcome},
+    append::{self, Outcome},
     known::Known,
     purge::{self, PurgeStep},
     quarantine::Quarantine,
@@ -20,7 +20,7 @@ use super::{
     touched::{Touched, TouchedRepository},
     usage::{self, UsageChange},
 };
-use crate::store::{Appended, RegistryKey, StoreError};
+use crate::store::{Appended, RegistryKey, StoreError, batch::Batch};
 
 /// Most deliveries of one transaction: bounds how long the first of them waits.
 const MOST_WAITING: usize = 1_000;
