@@ -9,7 +9,10 @@ use std::{
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use crate::cluster::{CustomKind, Kind, Rules};
+use crate::{
+    cluster::{CustomKind, Kind, Rules},
+    store::{DatabaseUrl, PostgresOptions},
+};
 
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
@@ -19,9 +22,16 @@ pub struct Settings {
     /// The operator's service account, as messages name it that say what right it lacks.
     #[arg(long, env = "SERVICE_ACCOUNT", default_value = "image-usage-operator")]
     pub service_account: String,
-    /// Folder for the event store.
+    /// Folder for the event store, where it is a file.
     #[arg(long, env = "DATA_DIR", default_value = "/var/lib/image-usage-operator")]
     pub data_dir: PathBuf,
+    /// `PostgreSQL` database for the event store, instead of a file: postgres://USER:PASSWORD@HOST/DATABASE.
+    /// With TLS wherever the server offers it; sslmode=require refuses a server that does not.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
+    /// PEM certificates that sign the database server's; by default those that the system trusts.
+    #[arg(long, env = "DATABASE_CA_FILE", requires = "database_url")]
+    pub database_ca_file: Option<PathBuf>,
     /// Where registries deliver their events.
     #[arg(long, env = "WEBHOOK_ADDRESS", default_value = "0.0.0.0:8080")]
     pub webhook_address: SocketAddr,
@@ -75,6 +85,15 @@ pub enum LogFormat {
 const CLUSTER_DOMAIN: &str = "cluster.local";
 
 impl Settings {
+    /// The database of the event store, if it is not a file.
+    #[must_use]
+    pub fn database(&self) -> Option<PostgresOptions> {
+        Some(PostgresOptions {
+            url: self.database_url.clone()?,
+            ca_file: self.database_ca_file.clone(),
+        })
+    }
+
     /// Which addresses a kubeconfig may point at.
     #[must_use]
     pub fn address_rules(&self) -> Rules {

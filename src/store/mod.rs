@@ -5,6 +5,7 @@ mod batch;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod gap;
+mod postgres;
 mod room;
 mod scan;
 mod spans;
@@ -23,6 +24,7 @@ use crate::{
     image::Digest,
 };
 
+pub use postgres::{DatabaseUrl, PostgresOptions, PostgresStore};
 pub use sqlite::SqliteStore;
 pub use usage::{LastKnown, RepositoryUses, UsageStore};
 
@@ -307,7 +309,7 @@ pub trait Upkeep: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// All that a store does.
+/// All that a store does, in one file or in a database that operators share.
 pub trait Store: EventLog + EventReader + UsageStore + Upkeep {}
 
 impl<T: EventLog + EventReader + UsageStore + Upkeep> Store for T {}
