@@ -1,7 +1,9 @@
 //! Durable appends through the store beside raw batched inserts of the same rows into the
-//! same kind of file, in one run: what the promises cost.
+//! same kind of file, in one run: what the promises cost. And the same in `PostgreSQL`.
 //!
 //! `cargo bench --bench store`, or with `STORE_BENCH_EVENTS=1000000`.
+
+mod postgres;
 
 use std::{
     error::Error,
@@ -184,33 +186,28 @@ struct Measured {
     bytes: u64,
 }
 
-/// `clients` at a time append deliveries of `size` events until all are in.
-async fn through_the_store(
-    events: usize,
+/// Deliveries of `size` events each.
+fn deliveries(events: usize, size: usize, repositories: usize) -> Vec<Delivery> {
+    (0..events)
+        .step_by(size)
+        .map(|first| {
+            let numbers = first..(first + size).min(events);
+            delivery(numbers.map(|number| event(number, repositories)).collect())
+        })
+        .collect()
+}
+
+/// `clients` at a time append deliveries until all are in; how long each waited, sorted.
+async fn append_all<S: EventLog>(
+    store: &Arc<S>,
+    deliveries: Vec<Delivery>,
     clients: usize,
-    size: usize,
-    repositories: usize,
-) -> Result<Measured> {
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("events.db");
-    let store = Arc::new(SqliteStore::open(&path, |_, _| {})?);
-    let deliveries: Arc<Vec<Delivery>> = Arc::new(
-        (0..events)
-            .step_by(size)
-            .map(|first| {
-                delivery(
-                    (first..(first + size).min(events))
-                        .map(|n| event(n, repositories))
-                        .collect(),
-                )
-            })
-            .collect(),
-    );
+) -> Result<Vec<Duration>> {
+    let deliveries = Arc::new(deliveries);
     let next = Arc::new(AtomicUsize::new(0));
-    let begun = Instant::now();
     let mut tasks = Vec::new();
     for _ in 0..clients {
-        let (store, deliveries, next) = (Arc::clone(&store), Arc::clone(&deliveries), Arc::clone(&next));
+        let (store, deliveries, next) = (Arc::clone(store), Arc::clone(&deliveries), Arc::clone(&next));
         tasks.push(tokio::spawn(async move {
             let mut latencies = Vec::new();
             while let Some(delivery) = deliveries.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -226,13 +223,28 @@ async fn through_the_store(
     for task in tasks {
         latencies.extend(task.await??);
     }
+    latencies.sort_unstable();
+    Ok(latencies)
+}
+
+/// `clients` at a time append deliveries of `size` events to a new file.
+async fn through_the_store(
+    events: usize,
+    clients: usize,
+    size: usize,
+    repositories: usize,
+) -> Result<Measured> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("events.db");
+    let store = Arc::new(SqliteStore::open(&path, |_, _| {})?);
+    let begun = Instant::now();
+    let latencies = append_all(&store, deliveries(events, size, repositories), clients).await?;
     let acknowledged = begun.elapsed();
     store.linked().await?;
     let linked = begun.elapsed();
     let cpu = writer_on_cpu();
     store.close().await?;
     let bytes = std::fs::metadata(&path)?.len();
-    latencies.sort_unstable();
     Ok(Measured {
         cpu,
         acknowledged,
@@ -292,7 +304,8 @@ async fn main() -> Result<()> {
             );
         }
     }
-    reads(events).await
+    reads(events).await?;
+    postgres::appends(events).await
 }
 
 /// Questions to one repository that holds everything.
