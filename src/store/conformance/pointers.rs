@@ -161,6 +161,7 @@ pub(crate) async fn pointers_as_events_come_equal_those_of_all_facts<B: Backend>
                     for events in deliveries {
                         append(&store, delivery(events.clone())).await;
                         facts.extend(events.iter().flat_map(pointer::facts));
+                        backend.settle(&store).await;
                         let found = store
                             .tag_pointers(registry(), REPOSITORY.to_owned())
                             .await

@@ -186,7 +186,8 @@ fn kept(name: &str) -> String {
     format!(
         "SELECT 1 FROM {name} e
          JOIN repositories r ON r.id = e.repository JOIN registries g ON g.id = r.registry
-         WHERE $1 + $2 > g.purged_before OR e.received + $2 >= g.purged_before LIMIT 1"
+         WHERE $1::bigint + $2::bigint > g.purged_before OR e.received + $2::bigint >= g.purged_before
+         LIMIT 1"
     )
 }
 

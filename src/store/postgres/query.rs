@@ -30,9 +30,12 @@ pub(super) struct Sql {
 
 macro_rules! sql {
     ($from:literal, $page:literal, $tally:literal, $time:literal, $id:literal) => {
+        sql!($from, $from, $page, $tally, $time, $id)
+    };
+    ($page_from:literal, $from:literal, $page:literal, $tally:literal, $time:literal, $id:literal) => {
         Sql {
             page: concat!(
-                "SELECT ", logical_columns!(), " FROM ", $from, " WHERE ", $page,
+                "SELECT ", logical_columns!(), " FROM ", $page_from, " WHERE ", $page,
                 sql!(@within $time, $id),
                 " ORDER BY ", $time, " DESC, ", $id, " DESC LIMIT $7"
             ),
@@ -68,6 +71,10 @@ static WHOLE_REPOSITORY: Sql = sql!(
     "e.id"
 );
 static TAG: Sql = sql!(
+    // Tags lead, in their order: a page ends before all of them are looked at.
+    "logical_tags t CROSS JOIN LATERAL (
+         SELECT * FROM logical_events e
+         WHERE e.repository = $1 AND e.category = $2 AND e.time = t.time AND e.id = t.id OFFSET 0) e",
     "logical_tags t JOIN logical_events e
          ON e.repository = $1 AND e.category = $2 AND e.time = t.time AND e.id = t.id",
     "t.repository = $1 AND t.category = $2 AND t.tag = $8",
@@ -77,6 +84,10 @@ static TAG: Sql = sql!(
 );
 /// 1 is `DeleteTarget::Tag`.
 static TAG_DELETE: Sql = sql!(
+    // Tags lead, in their order: a page ends before all of them are looked at.
+    "logical_tags t CROSS JOIN LATERAL (
+         SELECT * FROM logical_events e
+         WHERE e.repository = $1 AND e.category = $2 AND e.time = t.time AND e.id = t.id OFFSET 0) e",
     "logical_tags t JOIN logical_events e
          ON e.repository = $1 AND e.category = $2 AND e.time = t.time AND e.id = t.id",
     "t.repository = $1 AND t.category = $2 AND t.tag = $8 AND e.target = 1 AND e.digest IS NULL",

@@ -62,7 +62,8 @@ async fn a_servers_certificate_is_verified_whatever_the_mode() {
     let config: tokio_postgres::Config = plain.parse().unwrap();
     let (port, database) = (config.get_ports()[0], config.get_dbname().unwrap());
     let open = async |host: &str, mode: &str, ca_file: Option<&PathBuf>| {
-        let url = format!("postgres://postgres@{host}:{port}/{database}?sslmode={mode}");
+        // The name alone may lead to another address first.
+        let url = format!("postgres://postgres@{host}:{port}/{database}?sslmode={mode}&hostaddr=127.0.0.1");
         let options = PostgresOptions {
             url: url.parse().unwrap(),
             ca_file: ca_file.cloned(),
