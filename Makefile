@@ -68,15 +68,19 @@ ROUNDS ?= 9
 CHANGES ?= 120000
 MINUTES ?= 10
 CLUSTERS ?= 100
+EVENTS ?= 1000000
 BENCH_CLUSTER := cargo bench --locked --package image-usage-operator --bench cluster --
+BENCH_STORE := cargo bench --locked --package image-usage-operator --bench store --
 
 .PHONY: bench bench-store bench-first-sync bench-churn bench-idle bench-many
 # Two minutes' worth of changes, so that all of it takes half an hour.
 bench: CHANGES := 24000
 bench: bench-store bench-first-sync bench-churn bench-many ## measure against the limits; results are in docs/benchmarks.md
 
-bench-store: setup ## durable appends, beside raw ones
-	cargo bench --locked --package image-usage-operator --bench store
+bench-store: setup ## durable appends beside raw ones; questions to a repository of EVENTS events
+	$(BENCH_STORE) appends
+	$(BENCH_STORE) postgres
+	$(BENCH_STORE) reads --events $(EVENTS)
 
 bench-first-sync: setup operator ## the first sync of PODS pods beside plainer readers, ROUNDS times
 	$(BENCH_CLUSTER) first-sync --pods $(PODS) --rounds $(ROUNDS)

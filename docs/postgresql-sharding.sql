@@ -27,7 +27,8 @@ BEGIN
         RAISE EXCEPTION 'there is no server named shard_0';
     END IF;
     FOREACH sharded IN ARRAY ARRAY['raw_events', 'received_ids', 'unlinked', 'logical_events',
-            'logical_tags', 'tag_facts', 'tag_ends', 'manifests', 'category_facts'] LOOP
+            'logical_tags', 'tag_facts', 'tag_ends', 'manifests', 'category_facts',
+            'sealed', 'rollups', 'open_buckets'] LOOP
         EXECUTE format('CREATE TABLE %I (LIKE %I) PARTITION BY HASH (repository)',
             sharded || '_sharded', sharded);
         EXECUTE format('DROP TABLE %I', sharded);

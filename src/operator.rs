@@ -10,9 +10,9 @@ use kube::{
     api::PartialObjectMeta,
     runtime::{WatchStreamExt, reflector, watcher},
 };
-use tokio::{net::TcpListener, signal::unix, task::JoinSet};
+use tokio::{net::TcpListener, signal::unix, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     cluster::{Kubeconfig, Timeouts},
@@ -29,6 +29,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often events past their retention are removed.
 const PURGE_EVERY: Duration = Duration::from_mins(10);
+/// How often events of times that are over are counted for good.
+const SEAL_EVERY: Duration = Duration::from_mins(1);
 const WEBHOOK: &str = "webhook server";
 const NAMESPACES: &str = "namespaces";
 
@@ -151,6 +153,7 @@ fn start(
         controller::keep_last_known(world.clone()).map(Ok),
     );
     tasks.own("retention", purge(world.clone(), store.clone()).map(Ok));
+    tasks.own("sums of events", seal(world.clone(), store.clone()).map(Ok));
     tasks.own("event store", {
         let (cancel, store) = (cancel.clone(), store.clone());
         async move {
@@ -296,6 +299,23 @@ async fn purge(world: Arc<World>, store: Arc<dyn Store>) {
                 Ok(_) => {}
                 Err(error) => warn!(registry = %registry.key, %error, "failed to remove old events"),
             }
+        }
+    }
+}
+
+/// Has the store count the events of times that are over, so that questions need not read them.
+async fn seal(world: Arc<World>, store: Arc<dyn Store>) {
+    let mut ticks = tokio::time::interval(SEAL_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while world.cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+        match world
+            .cancel
+            .run_until_cancelled(store.seal(Timestamp::now()))
+            .await
+        {
+            Some(Ok(sealed)) if sealed > 0 => debug!(sealed, "counted events of times that are over"),
+            Some(Ok(_)) | None => {}
+            Some(Err(error)) => warn!(%error, "failed to count events of times that are over"),
         }
     }
 }

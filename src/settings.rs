@@ -25,7 +25,7 @@ pub struct Settings {
     /// Folder for the event store, where it is a file.
     #[arg(long, env = "DATA_DIR", default_value = "/var/lib/image-usage-operator")]
     pub data_dir: PathBuf,
-    /// `PostgreSQL` database for the event store, instead of a file: postgres://USER:PASSWORD@HOST/DATABASE.
+    /// `PostgreSQL` database for the event store, instead of a file: <postgres://USER:PASSWORD@HOST/DATABASE>.
     /// With TLS wherever the server offers it; sslmode=require refuses a server that does not.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,

@@ -14,7 +14,11 @@ use image_usage_operator::{
 use local_cluster::PostgresServer;
 use tokio_postgres::{Client, NoTls};
 
-use super::{Result, append_all, deliveries, event, percentile, rate};
+use crate::{
+    Result,
+    appends::{Options, append_all, deliveries, event},
+    numbers::{percentile, rate},
+};
 
 /// The same columns in one table with its key: no duplicate check, no facts, no linking.
 const TABLE: &str = "CREATE TABLE events (
@@ -27,8 +31,7 @@ const INSERT: &str = "INSERT INTO events
      SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::smallint[], $6::text[],
          $7::bytea[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])";
 
-#[expect(clippy::print_stdout, reason = "a benchmark prints")]
-pub(super) async fn appends(events: usize) -> Result<()> {
+pub(crate) async fn run(&Options { events }: &Options) -> Result<()> {
     let server = PostgresServer::start()?;
     let administrator = connect(&server.url("postgres")).await?;
     for (number, (rows, clients, size)) in [(1, 1, 1), (100, 100, 1), (1000, 10, 100)]

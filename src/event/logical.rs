@@ -40,7 +40,7 @@ pub struct LogicalEvent {
 }
 
 /// How an event belongs to the image that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Attribution {
     /// It names the tag or digest.
     Named,

@@ -2,14 +2,19 @@
 //! those who use them: `receive` appends, `controller` reads.
 
 mod batch;
+mod bucket;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod gap;
 mod postgres;
+mod rollup;
 mod room;
 mod scan;
+mod scope;
+mod sought;
 mod spans;
 mod sqlite;
+mod tallies;
 mod usage;
 mod values;
 
@@ -148,7 +153,9 @@ impl Tally {
 /// Whose events are asked for. What an address means is not the store's to know: the
 /// one who asks decides, of each client that the events name.
 #[derive(Clone, Default)]
-pub struct Clients(Option<Arc<dyn Fn(EventClient<'_>) -> bool + Send + Sync>>);
+pub struct Clients(Option<Arc<LetsThrough>>);
+
+type LetsThrough = dyn Fn(EventClient<'_>) -> bool + Send + Sync;
 
 impl Clients {
     /// Those that `lets_through` says yes to; always the same of one client.
@@ -300,6 +307,10 @@ pub trait Upkeep: Send + Sync + 'static {
     /// steps between which deliveries are written. Facts stay: tag pointers, manifests,
     /// first and last times.
     fn purge(&self, registry: RegistryKey, before: Timestamp) -> BoxFuture<'_, Result<Purged, StoreError>>;
+    /// Counts, once and for all, the events of stretches of time that are over as of `now`, so
+    /// that questions need not read them; how many stretches that were. In steps, as a purge.
+    /// Answers are the same without it, only slower.
+    fn seal(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// Resolves once all that was appended before can be read.
     fn linked(&self) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Resolves when nothing is stored any more: after [`close`](Self::close), or because the

@@ -1,13 +1,14 @@
 //! What a query asks of an index: one scan for each clause and category, the results merged.
 
-use std::{cmp::Reverse, collections::HashMap, ops::Range, sync::Arc};
+use std::{cmp::Reverse, ops::Range};
 
 use super::{
-    AttributedEvent, EventQuery, PageKey, Select, Tally,
+    AttributedEvent, EventQuery, PageKey, Select,
+    scope::Scope,
     values::{Id, LOGICAL_CATEGORIES, nanoseconds},
 };
 use crate::{
-    event::{Attribution, DeleteTarget, LogicalCategory, SourceAddress},
+    event::{Attribution, LogicalCategory},
     image::Digest,
 };
 
@@ -17,6 +18,8 @@ pub(super) struct Scan<'a> {
     pub(super) kind: Kind,
     pub(super) category: LogicalCategory,
     pub(super) key: Key<'a>,
+    /// What sealed buckets have sums of; none where all is read.
+    pub(super) scope: Option<Scope>,
     /// Nanoseconds, half-open.
     pub(super) start: i64,
     pub(super) end: i64,
@@ -51,15 +54,16 @@ pub(super) fn scans(query: &EventQuery) -> Vec<Scan<'_>> {
         if start >= end {
             continue;
         }
-        let (kinds, key, only) = kinds(&clause.select);
+        let (kinds, only) = kinds(&clause.select);
         for category in LOGICAL_CATEGORIES {
             if !asked(category) || only.is_some_and(|only| only != category) {
                 continue;
             }
-            scans.extend(kinds.iter().map(|&kind| Scan {
-                kind,
+            scans.extend(kinds.iter().map(|(kind, key, scope)| Scan {
+                kind: *kind,
                 category,
-                key,
+                key: *key,
+                scope: scope.clone(),
                 start,
                 end,
                 attribution: clause.attribution,
@@ -69,18 +73,29 @@ pub(super) fn scans(query: &EventQuery) -> Vec<Scan<'_>> {
     scans
 }
 
-fn kinds(select: &Select) -> (&'static [Kind], Key<'_>, Option<LogicalCategory>) {
+type Kinds<'a> = Vec<(Kind, Key<'a>, Option<Scope>)>;
+
+/// The kinds of scans that find what is selected, and the category if it is one alone.
+fn kinds(select: &Select) -> (Kinds<'_>, Option<LogicalCategory>) {
+    let delete = Some(LogicalCategory::Delete);
+    let tagged = |digest| {
+        let scope = Scope::TaggedDigest(Digest::clone(digest));
+        (Kind::TaggedDigest, Key::Digest(digest), Some(scope))
+    };
+    let untagged = |digest| {
+        let scope = Scope::UntaggedDigest(Digest::clone(digest));
+        (Kind::UntaggedDigest, Key::Digest(digest), Some(scope))
+    };
     match select {
-        Select::All => (&[Kind::All], Key::None, None),
-        Select::Tag(tag) => (&[Kind::Tag], Key::Tag(tag), None),
-        Select::WholeRepository => (&[Kind::WholeRepository], Key::None, Some(LogicalCategory::Delete)),
-        Select::Digest(digest) => (
-            &[Kind::TaggedDigest, Kind::UntaggedDigest],
-            Key::Digest(digest),
+        Select::All => (vec![(Kind::All, Key::None, Some(Scope::All))], None),
+        Select::Tag(tag) => (
+            vec![(Kind::Tag, Key::Tag(tag), Some(Scope::Tag(tag.clone())))],
             None,
         ),
-        Select::UntaggedDigest(digest) => (&[Kind::UntaggedDigest], Key::Digest(digest), None),
-        Select::TagDelete(tag) => (&[Kind::TagDelete], Key::Tag(tag), Some(LogicalCategory::Delete)),
+        Select::WholeRepository => (vec![(Kind::WholeRepository, Key::None, None)], delete),
+        Select::Digest(digest) => (vec![tagged(digest), untagged(digest)], None),
+        Select::UntaggedDigest(digest) => (vec![untagged(digest)], None),
+        Select::TagDelete(tag) => (vec![(Kind::TagDelete, Key::Tag(tag), None)], delete),
     }
 }
 
@@ -116,7 +131,7 @@ impl Ord for OwnedId {
 
 impl Place {
     /// Before all that happened at this time.
-    fn at(time: i64) -> Self {
+    pub(super) fn at(time: i64) -> Self {
         Self {
             time,
             id: OwnedId(String::new()),
@@ -177,54 +192,5 @@ impl Page {
 
     pub(super) fn into_events(self) -> Vec<AttributedEvent> {
         self.events
-    }
-}
-
-type TallyKey = (
-    LogicalCategory,
-    Option<DeleteTarget>,
-    Option<SourceAddress>,
-    Option<Arc<str>>,
-    Attribution,
-);
-
-/// Counts of several scans, one for each group.
-#[derive(Debug, Default)]
-pub(super) struct Tallies(HashMap<TallyKey, Tally>);
-
-impl Tallies {
-    pub(super) fn add(&mut self, tally: Tally) {
-        let key = (
-            tally.category,
-            tally.target,
-            tally.address,
-            tally.actor.clone(),
-            tally.attribution,
-        );
-        self.0
-            .entry(key)
-            .and_modify(|sum| {
-                sum.count += tally.count;
-                sum.first = sum.first.min(tally.first);
-                sum.last = sum.last.max(tally.last);
-            })
-            .or_insert(tally);
-    }
-
-    /// In a stable order.
-    pub(super) fn into_sorted(self) -> Vec<Tally> {
-        let mut tallies: Vec<Tally> = self.0.into_values().collect();
-        tallies.sort_by_cached_key(|tally| {
-            (
-                tally.category,
-                tally.target,
-                tally.address.map(|address| address.ip),
-                tally.actor.clone(),
-                tally.first,
-                tally.last,
-                tally.count,
-            )
-        });
-        tallies
     }
 }

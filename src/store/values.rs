@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
+use super::bucket::Level;
 use crate::event::{AddressSource, Category, DeleteTarget, LogicalCategory, TimeSource};
 
 /// Nanoseconds since 1970 UTC. What lies outside of the years 1677 to 2262 is taken as
@@ -127,6 +128,7 @@ numbered!(LogicalCategory { Push = 1, Pull = 2, Delete = 3, Check = 4, Unresolve
 numbered!(DeleteTarget { Tag = 1, Manifest = 2, Repository = 3 });
 numbered!(AddressSource { Peer = 1, Header = 2 });
 numbered!(TimeSource { Event = 0, Received = 1 });
+numbered!(Level { Quarter = 1, Hour = 2, Day = 3 });
 
 /// All categories of logical events, the values of their column.
 pub(super) const LOGICAL_CATEGORIES: [LogicalCategory; 5] = [

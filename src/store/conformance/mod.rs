@@ -11,6 +11,7 @@ pub(crate) mod linking;
 pub(crate) mod pointers;
 pub(crate) mod reading;
 pub(crate) mod retention;
+pub(crate) mod sealing;
 pub(crate) mod sources;
 pub(crate) mod usage;
 
@@ -97,6 +98,12 @@ macro_rules! conformance {
                 an_event_received_late_is_kept_from_its_receipt,
                 a_purge_leaves_other_registries_alone,
                 a_purged_pull_keeps_its_tag_where_its_neighbours_stay,
+            },
+            sealing::{
+                a_late_event_opens_what_was_sealed,
+                what_is_not_over_stays_open,
+                counts_and_pages_are_those_of_the_events_whatever_is_sealed,
+                sealing_while_events_arrive_loses_none,
             },
             usage::{
                 what_a_cluster_was_last_seen_to_run_is_read_back,

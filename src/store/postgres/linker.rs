@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How long one transaction may take.
 const LINK_WITHIN: Duration = Duration::from_secs(30);
 /// How long somebody who asked waits for a database that refuses.
-const ASKED_WITHIN: Duration = Duration::from_secs(60);
+const ASKED_WITHIN: Duration = Duration::from_mins(1);
 /// Most new raw events of one transaction, save where one stretch has more.
 const MOST: i64 = 5_000;
 
@@ -165,7 +165,7 @@ impl Linker {
 
     async fn link_one(&self, repository: i64) -> Result<Linked, Failure> {
         let session = self.database.session().await?;
-        let (linked, changed) = within(LINK_WITHIN, self.link_in(&session, repository)).await?;
+        let (linked, changed) = within(LINK_WITHIN, Box::pin(self.link_in(&session, repository))).await?;
         session.done();
         if let Some((registry, path)) = changed {
             (self.on_change)(&registry, &[path]);
@@ -219,7 +219,8 @@ impl Linker {
 struct Marks {
     spans: Spans,
     starts: Vec<i64>,
-    marks: Vec<i64>,
+    /// The mark of each start.
+    of: Vec<i64>,
     more: bool,
 }
 
@@ -228,7 +229,7 @@ impl Marks {
         let mut marks = Self {
             spans: Spans::default(),
             starts: Vec::new(),
-            marks: Vec::new(),
+            of: Vec::new(),
             more: false,
         };
         let mut events = 0;
@@ -241,20 +242,19 @@ impl Marks {
             events += get::<i64>(&row, 3)?;
             marks.spans.add(start, finish);
             marks.starts.push(start);
-            marks.marks.push(mark);
+            marks.of.push(mark);
         }
         Ok(marks)
     }
 
     /// All of them are linked. What came since has marks of its own.
     async fn clear(&self, session: &Session, repository: i64) -> Result<(), Failure> {
-        let (Some(first), Some(last), Some(mark)) =
-            (self.starts.first(), self.starts.last(), self.marks.last())
+        let (Some(first), Some(last), Some(mark)) = (self.starts.first(), self.starts.last(), self.of.last())
         else {
             return Ok(());
         };
         session
-            .execute(CLEAR, &[&repository, first, last, mark, &self.marks])
+            .execute(CLEAR, &[&repository, first, last, mark, &self.of])
             .await?;
         Ok(())
     }

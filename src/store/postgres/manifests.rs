@@ -12,6 +12,14 @@ use crate::{
     image::Digest,
 };
 
+/// Manifests that were not known, column by column.
+#[derive(Debug, Default)]
+struct News<'a> {
+    digest: Vec<&'a [u8]>,
+    media_type: Vec<Option<Vec<u8>>>,
+    time: Vec<i64>,
+}
+
 /// Learns from pushes and pulls that name a digest, which prove it a manifest: blobs never
 /// become events. The times of the deletes that waited to hear it.
 pub(super) async fn learn(
@@ -24,15 +32,15 @@ pub(super) async fn learn(
         return Ok(Vec::new());
     }
     let known = known(session, repository, told.keys().copied()).await?;
-    let mut news: (Vec<&[u8]>, Vec<Option<Vec<u8>>>, Vec<i64>) = Default::default();
+    let mut news: News<'_> = News::default();
     let mut typed: (Vec<&[u8]>, Vec<Vec<u8>>) = Default::default();
     for (&digest, &(media_type, time)) in &told {
         let media_type = media_type.map(media_type_bytes);
         match (known.get(digest), media_type) {
             (None, media_type) => {
-                news.0.push(digest);
-                news.1.push(media_type);
-                news.2.push(time);
+                news.digest.push(digest);
+                news.media_type.push(media_type);
+                news.time.push(time);
             }
             (Some(false), Some(media_type)) => {
                 typed.0.push(digest);
@@ -52,7 +60,7 @@ pub(super) async fn learn(
             )
             .await?;
     }
-    if news.0.is_empty() {
+    if news.digest.is_empty() {
         return Ok(Vec::new());
     }
     session
@@ -60,11 +68,11 @@ pub(super) async fn learn(
             "INSERT INTO manifests (repository, digest, media_type, learnt)
              SELECT $1::bigint, * FROM unnest($2::bytea[], $3::bytea[], $4::bigint[])
              ON CONFLICT DO NOTHING",
-            &[&repository, &news.0, &news.1, &news.2],
+            &[&repository, &news.digest, &news.media_type, &news.time],
         )
         .await?;
     session
-        .query(DELETES_BY_DIGEST, &[&repository, &news.0])
+        .query(DELETES_BY_DIGEST, &[&repository, &news.digest])
         .await?
         .iter()
         .map(|row| get(row, 0))

@@ -11,7 +11,10 @@ mod linker;
 mod listen;
 mod logical;
 mod manifests;
+mod opened;
+mod pages;
 mod partitions;
+mod parts;
 mod pointers;
 mod purge;
 mod quarantine;
@@ -19,7 +22,9 @@ mod query;
 mod raw;
 mod relink;
 mod schema;
+mod sealing;
 mod session;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -62,7 +67,9 @@ pub use url::{DatabaseUrl, PostgresOptions};
 /// How long an append waits for its answer, whatever the database does.
 const APPEND_WITHIN: Duration = Duration::from_secs(10);
 const USAGE_WITHIN: Duration = Duration::from_secs(10);
-const OPEN_WITHIN: Duration = Duration::from_secs(60);
+/// The next sealing goes on where this one was.
+const SEAL_WITHIN: Duration = Duration::from_mins(15);
+const OPEN_WITHIN: Duration = Duration::from_mins(1);
 
 /// Events in a `PostgreSQL` database, version 15 or newer.
 ///
@@ -243,14 +250,14 @@ impl EventReader for PostgresStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<AttributedEvent>, StoreError>> {
         Box::pin(self.database.read(move |session| async move {
-            query::events(&session, &query, before.as_ref(), limit).await
+            pages::events(&session, &query, before.as_ref(), limit).await
         }))
     }
 
     fn tally(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Tally>, StoreError>> {
         Box::pin(
             self.database
-                .read(move |session| async move { query::tally(&session, &query).await }),
+                .read(move |session| async move { tally::tally(&session, &query).await }),
         )
     }
 
@@ -289,6 +296,14 @@ impl Upkeep for PostgresStore {
     fn purge(&self, registry: RegistryKey, before: Timestamp) -> BoxFuture<'_, Result<Purged, StoreError>> {
         Box::pin(async move {
             purge::purge(&self.database, &self.partitions, &registry, nanoseconds(before))
+                .await
+                .map_err(Failure::write)
+        })
+    }
+
+    fn seal(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            within(SEAL_WITHIN, sealing::seal(&self.database, nanoseconds(now)))
                 .await
                 .map_err(Failure::write)
         })

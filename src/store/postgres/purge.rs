@@ -6,6 +6,7 @@ use super::{
     failure::Failure,
     ids,
     logical::tags,
+    opened,
     partitions::Partitions,
     schema::repository_lock,
     session::{Database, Session, within},
@@ -125,14 +126,16 @@ async fn purge_logical(
             .query(DELETE_LOGICAL, &[&repository, &number, &from, &to, &before])
             .await?;
         let mut facts: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-        let mut named: Vec<Vec<u8>> = Vec::new();
+        let mut with_tags: Vec<Vec<u8>> = Vec::new();
+        let mut changed = Vec::with_capacity(gone.len());
         for row in &gone {
             let time: i64 = get(row, 0)?;
+            changed.push(time);
             let mut names = tags(get(row, 2)?)?;
             if names.is_empty() {
                 names.push(String::new());
             } else {
-                named.push(get(row, 1)?);
+                with_tags.push(get(row, 1)?);
             }
             for tag in names {
                 let (first, last) = facts.entry(tag).or_insert((time, time));
@@ -142,9 +145,13 @@ async fn purge_logical(
         }
         let names: Vec<&str> = facts.keys().map(String::as_str).collect();
         session
-            .execute(DELETE_TAGS, &[&repository, &number, &from, &to, &named, &names])
+            .execute(
+                DELETE_TAGS,
+                &[&repository, &number, &from, &to, &with_tags, &names],
+            )
             .await?;
         keep_facts(session, repository, number, &facts).await?;
+        opened::open(session, repository, changed).await?;
         session.batch_execute("COMMIT").await?;
         removed += gone.len() as u64;
         if to >= before {

@@ -1,24 +1,9 @@
-//! Questions about logical events: one indexed scan for each clause and category, the
-//! results merged.
-
-use std::{ops::Range, sync::Arc};
+//! Questions about logical events: one scan of an index for each clause and category.
 
 use tokio_postgres::types::ToSql;
 
-use super::{
-    failure::Failure,
-    ids,
-    logical::{self, logical_columns},
-    session::Session,
-    values::{Numbered, address, digest_bytes, get, id_bytes, optional_number, time},
-};
-use crate::store::{
-    AttributedEvent, EventQuery, PageKey, Tally,
-    scan::{Key, Kind, Page, Place, Scan, Tallies, newest_first, scans},
-};
-
-/// Rows of one statement where most may be of clients that were not asked for.
-const ROWS: usize = 1_000;
+use super::{logical::logical_columns, values::digest_bytes};
+use crate::store::scan::{Key, Kind};
 
 /// The statements of one kind of scan. Parameters: $1 repository, $2 category, $3 $4 first
 /// (time, id), $5 $6 the (time, id) that all lie before, $7 limit where there is one, and
@@ -122,121 +107,15 @@ pub(super) fn sql(kind: Kind) -> &'static Sql {
     }
 }
 
-/// Newest first, at most `limit`, before the given key.
-pub(super) async fn events(
-    session: &Session,
-    query: &EventQuery,
-    before: Option<&PageKey>,
-    limit: usize,
-) -> Result<Vec<AttributedEvent>, Failure> {
-    let Some(repository) = ids::repository(session, &query.registry, &query.repository).await? else {
-        return Ok(Vec::new());
-    };
-    let mut page = Page::new(before, limit);
-    for scan in newest_first(query) {
-        if let Some(within) = page.range(&scan) {
-            let found = read_page(session, (repository, query), &scan, within, limit).await?;
-            page.add(found);
-        }
-    }
-    Ok(page.into_events())
-}
-
-/// One scan's newest within the range, of the clients that are asked for.
-async fn read_page(
-    session: &Session,
-    (repository, query): (i64, &EventQuery),
-    scan: &Scan<'_>,
-    within: Range<Place>,
-    limit: usize,
-) -> Result<Vec<AttributedEvent>, Failure> {
-    let rows = if query.clients.are_all() {
-        limit
-    } else {
-        limit.max(ROWS)
-    };
-    let rows = i64::try_from(rows.min(ROWS)).unwrap_or(i64::MAX);
-    let mut found = Vec::new();
-    let mut end = within.end;
-    loop {
-        let answer = {
-            let key = Parameter::of(scan.key);
-            let (start, before) = (id_bytes(&within.start.id.0), id_bytes(&end.id.0));
-            let category = scan.category.number();
-            let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
-                &repository,
-                &category,
-                &within.start.time,
-                &start,
-                &end.time,
-                &before,
-                &rows,
-            ];
-            parameters.extend(key.as_sql());
-            session.query(sql(scan.kind).page, &parameters).await?
-        };
-        let mut last = None;
-        for row in &answer {
-            let event = AttributedEvent {
-                event: logical::read(row, &query.repository)?,
-                attribution: scan.attribution,
-            };
-            last = Some(Place::of(&event));
-            if query.clients.let_through(event.client()) {
-                found.push(event);
-            }
-            if found.len() >= limit {
-                return Ok(found);
-            }
-        }
-        match last {
-            Some(last) if i64::try_from(answer.len()).unwrap_or(i64::MAX) >= rows => end = last,
-            _ => return Ok(found),
-        }
-    }
-}
-
-/// All that the query selects, counted, in a stable order.
-pub(super) async fn tally(session: &Session, query: &EventQuery) -> Result<Vec<Tally>, Failure> {
-    let Some(repository) = ids::repository(session, &query.registry, &query.repository).await? else {
-        return Ok(Vec::new());
-    };
-    let mut tallies = Tallies::default();
-    let nothing = id_bytes("");
-    for scan in scans(query) {
-        let key = Parameter::of(scan.key);
-        let category = scan.category.number();
-        let mut parameters: Vec<&(dyn ToSql + Sync)> =
-            vec![&repository, &category, &scan.start, &nothing, &scan.end, &nothing];
-        parameters.extend(key.as_sql());
-        for row in session.query(sql(scan.kind).tally, &parameters).await? {
-            let tally = Tally {
-                category: scan.category,
-                target: optional_number(&row, 0)?,
-                address: address(&row, 1, 2)?,
-                actor: get::<Option<&str>>(&row, 3)?.map(Arc::from),
-                attribution: scan.attribution,
-                count: get(&row, 4)?,
-                first: time(&row, 5)?,
-                last: time(&row, 6)?,
-            };
-            if query.clients.let_through(tally.client()) {
-                tallies.add(tally);
-            }
-        }
-    }
-    Ok(tallies.into_sorted())
-}
-
 /// What a scan looks for in its index, if anything.
-enum Parameter<'a> {
+pub(super) enum Parameter<'a> {
     None,
     Tag(&'a str),
     Digest(&'a [u8]),
 }
 
 impl<'a> Parameter<'a> {
-    fn of(key: Key<'a>) -> Self {
+    pub(super) fn of(key: Key<'a>) -> Self {
         match key {
             Key::None => Self::None,
             Key::Tag(tag) => Self::Tag(tag),
@@ -244,7 +123,7 @@ impl<'a> Parameter<'a> {
         }
     }
 
-    fn as_sql(&self) -> Option<&(dyn ToSql + Sync)> {
+    pub(super) fn as_sql(&self) -> Option<&(dyn ToSql + Sync)> {
         match self {
             Self::None => None,
             Self::Tag(tag) => Some(tag),

@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use super::{
     failure::Failure,
     logical::{self, Gone, logical_columns},
-    manifests, pointers,
+    manifests, opened, pointers,
     raw::{self, raw_columns},
     session::Session,
     values::{digest_bytes, get, id_bytes, ip_bytes, nanoseconds, timestamp},
@@ -97,14 +97,19 @@ impl Linking<'_> {
             gone.push(event);
         }
         let mut made = logical::Columns::default();
+        let mut changed = Vec::new();
         for stored in decided {
             let id = stored.event.id.as_str();
-            if let Some(&event) = after.get(id)
-                && before.get(id) != Some(event)
-            {
+            if before.get(id) == after.get(id).copied() {
+                continue;
+            }
+            // Before and after, it has the time of the raw event.
+            changed.push(nanoseconds(stored.time));
+            if let Some(&event) = after.get(id) {
                 made.push(event, nanoseconds(stored.received))?;
             }
         }
+        opened::open(self.session, self.repository, changed).await?;
         gone.delete(self.session, self.repository).await?;
         made.insert(self.session, self.repository).await
     }

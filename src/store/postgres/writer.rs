@@ -119,8 +119,7 @@ impl Writer {
         let mut tries = 0;
         loop {
             tries += 1;
-            let tried = within(WRITE_WITHIN, self.commit_once(&batches)).await;
-            match tried {
+            match within(WRITE_WITHIN, Box::pin(self.commit_once(&batches))).await {
                 Err(error) if error.is_conflict() && tries < TRIES => {}
                 Err(error) => {
                     // What was remembered may be of another database, put in its place.

@@ -4,6 +4,9 @@ mod append;
 mod facts;
 mod gaps;
 mod known;
+mod opened;
+mod pages;
+mod parts;
 mod pointers;
 mod purge;
 mod quarantine;
@@ -12,7 +15,10 @@ mod readers;
 mod relink;
 mod rows;
 mod schema;
+mod sealing;
 mod source;
+mod sums;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod touched;
@@ -58,6 +64,8 @@ pub struct SqliteStore {
     /// Cancelled when the writer is gone, for whatever reason.
     gone: CancellationToken,
     writer: Mutex<Option<JoinHandle<rusqlite::Result<()>>>>,
+    /// Held while buckets are sealed: another sealing would sweep away what this one began.
+    sealing: tokio::sync::Mutex<()>,
 }
 
 impl SqliteStore {
@@ -93,6 +101,7 @@ impl SqliteStore {
             readers: Readers::new(path.to_owned()),
             gone,
             writer: Mutex::new(Some(thread)),
+            sealing: tokio::sync::Mutex::default(),
         })
     }
 
@@ -154,14 +163,14 @@ impl EventReader for SqliteStore {
     ) -> BoxFuture<'_, Result<Vec<AttributedEvent>, StoreError>> {
         Box::pin(
             self.readers
-                .read(move |connection| query::events(connection, &query, before.as_ref(), limit)),
+                .read(move |connection| pages::events(connection, &query, before.as_ref(), limit)),
         )
     }
 
     fn tally(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<Tally>, StoreError>> {
         Box::pin(
             self.readers
-                .read(move |connection| query::tally(connection, &query)),
+                .read(move |connection| tally::tally(connection, &query)),
         )
     }
 
@@ -206,6 +215,13 @@ impl Upkeep for SqliteStore {
                 }
                 step = next;
             }
+        })
+    }
+
+    fn seal(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let _alone = self.sealing.lock().await;
+            sealing::seal(self, nanoseconds(now)).await
         })
     }
 

@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior, params, types::Value};
 
 use super::{
     known::registry_id,
+    opened::Opened,
     rows::of_raw,
     values::{Column, LOGICAL_CATEGORIES},
 };
@@ -63,7 +64,23 @@ impl PurgeStep {
 }
 
 /// Does a little; returns where the next step begins, and whether there is one.
-pub(super) fn step(connection: &mut Connection, mut step: PurgeStep) -> rusqlite::Result<(PurgeStep, bool)> {
+pub(super) fn step(
+    connection: &mut Connection,
+    opened: &mut Opened,
+    step: PurgeStep,
+) -> rusqlite::Result<(PurgeStep, bool)> {
+    let done = try_step(connection, opened, step);
+    if done.is_err() {
+        opened.forget();
+    }
+    done
+}
+
+fn try_step(
+    connection: &mut Connection,
+    opened: &mut Opened,
+    mut step: PurgeStep,
+) -> rusqlite::Result<(PurgeStep, bool)> {
     let begun = Instant::now();
     let Some(registry) = registry_id(connection, &step.registry)? else {
         return Ok((step, false));
@@ -82,13 +99,18 @@ pub(super) fn step(connection: &mut Connection, mut step: PurgeStep) -> rusqlite
         };
         let looked = match current.table {
             Table::Logical(category) => purge_logical(
-                &transaction,
+                (&transaction, opened),
                 &mut current,
                 LOGICAL_CATEGORIES[category],
                 step.before,
                 &mut step.purged,
             )?,
-            Table::Raw => purge_raw(&transaction, &mut current, step.before, &mut step.purged)?,
+            Table::Raw => purge_raw(
+                (&transaction, opened),
+                &mut current,
+                step.before,
+                &mut step.purged,
+            )?,
         };
         rows += looked;
         if looked == STEP_ROWS {
@@ -140,7 +162,7 @@ struct Expired {
 }
 
 fn purge_logical(
-    connection: &Connection,
+    (connection, opened): (&Connection, &mut Opened),
     current: &mut Current,
     category: LogicalCategory,
     before: i64,
@@ -171,6 +193,7 @@ fn purge_logical(
     let looked = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     for (Expired { time, id, received }, tags) in rows {
         if received < before {
+            opened.change(connection, current.repository, time)?;
             keep_facts(connection, current.repository, &category, tags.as_deref(), time)?;
             connection
                 .prepare_cached(
@@ -222,7 +245,7 @@ fn keep_facts(
 }
 
 fn purge_raw(
-    connection: &Connection,
+    (connection, opened): (&Connection, &mut Opened),
     current: &mut Current,
     before: i64,
     purged: &mut Purged,
@@ -250,6 +273,8 @@ fn purge_raw(
     let looked = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     for Expired { time, id, received } in rows {
         if received < before {
+            // A logical event that is still there has its actor from it.
+            opened.change(connection, current.repository, time)?;
             connection
                 .prepare_cached("DELETE FROM raw_events WHERE repository = ?1 AND time = ?2 AND id = ?3")?
                 .execute(params![current.repository, time, id])?;

@@ -1,31 +1,26 @@
-//! Questions about logical events: one indexed scan for each clause and category, the
-//! results merged.
-
-use std::{ops::Range, sync::Arc};
+//! Questions about logical events: one scan of an index for each clause and category.
 
 use rusqlite::{
-    Connection, params,
+    Connection,
     types::{Null, ToSql, ToSqlOutput},
 };
 
 use super::{
     known::{registry_id, repository_id},
-    rows::{self, logical_columns, of_raw},
-    values::{Column, Id, digest_bytes},
+    rows::{logical_columns, of_raw},
+    values::digest_bytes,
 };
-use crate::{
-    event::SourceAddress,
-    store::{
-        AttributedEvent, EventQuery, PageKey, RegistryKey, Tally,
-        scan::{Key, Kind, Page, Place, Scan, Tallies, newest_first, scans},
-    },
+use crate::store::{
+    RegistryKey,
+    scan::{Key, Kind},
 };
 
 /// The statements of one kind of scan. Parameters: ?1 repository, ?2 category, ?3 tag or
-/// digest, ?4 ?5 first (time, id), ?6 ?7 the (time, id) that all lie before, ?8 limit.
+/// digest, ?4 ?5 first (time, id), ?6 ?7 the (time, id) that all lie before, ?8 limit of a page.
 pub(super) struct Sql {
     pub(super) page: &'static str,
-    pub(super) tally: &'static str,
+    /// What counts of each event, in no order.
+    pub(super) count: &'static str,
 }
 
 macro_rules! sql {
@@ -36,11 +31,10 @@ macro_rules! sql {
                 sql!(@within $time, $id),
                 " ORDER BY ", $time, " DESC, ", $id, " DESC LIMIT ?8"
             ),
-            tally: concat!(
-                "SELECT e.target, e.address, e.address_source, r.actor, count(*), min(e.time), max(e.time) FROM ",
+            count: concat!(
+                "SELECT e.target, e.address, e.address_source, r.actor, e.time FROM ",
                 $from, " ", of_raw!(), " WHERE ", $where,
-                sql!(@within $time, $id),
-                " GROUP BY e.target, e.address, e.address_source, r.actor"
+                sql!(@within $time, $id)
             ),
         }
     };
@@ -93,7 +87,7 @@ pub(super) static UNTAGGED_DIGEST: Sql = sql!(
 );
 
 /// The statements of a scan.
-fn sql(kind: Kind) -> &'static Sql {
+pub(super) fn sql(kind: Kind) -> &'static Sql {
     match kind {
         Kind::All => &ALL,
         Kind::WholeRepository => &WHOLE_REPOSITORY,
@@ -102,105 +96,6 @@ fn sql(kind: Kind) -> &'static Sql {
         Kind::TaggedDigest => &TAGGED_DIGEST,
         Kind::UntaggedDigest => &UNTAGGED_DIGEST,
     }
-}
-
-/// Newest first, at most `limit`, before the given key.
-pub(super) fn events(
-    connection: &Connection,
-    query: &EventQuery,
-    before: Option<&PageKey>,
-    limit: usize,
-) -> rusqlite::Result<Vec<AttributedEvent>> {
-    let Some(repository) = repository(connection, &query.registry, &query.repository)? else {
-        return Ok(Vec::new());
-    };
-    let mut page = Page::new(before, limit);
-    for scan in newest_first(query) {
-        if let Some(within) = page.range(&scan) {
-            let found = read_page(connection, (repository, query), &scan, within, limit)?;
-            page.add(found);
-        }
-    }
-    Ok(page.into_events())
-}
-
-/// One scan's newest within the range, of the clients that are asked for.
-fn read_page(
-    connection: &Connection,
-    (repository, query): (i64, &EventQuery),
-    scan: &Scan<'_>,
-    within: Range<Place>,
-    limit: usize,
-) -> rusqlite::Result<Vec<AttributedEvent>> {
-    let rows = if query.clients.are_all() {
-        limit
-    } else {
-        usize::MAX
-    };
-    let mut statement = connection.prepare_cached(sql(scan.kind).page)?;
-    let mut rows = statement.query(params![
-        repository,
-        Column(scan.category),
-        scan.key,
-        within.start.time,
-        Id(&within.start.id.0),
-        within.end.time,
-        Id(&within.end.id.0),
-        i64::try_from(rows).unwrap_or(i64::MAX)
-    ])?;
-    let mut found = Vec::new();
-    while found.len() < limit
-        && let Some(row) = rows.next()?
-    {
-        let event = AttributedEvent {
-            event: rows::logical(row, &query.repository)?,
-            attribution: scan.attribution,
-        };
-        if query.clients.let_through(event.client()) {
-            found.push(event);
-        }
-    }
-    Ok(found)
-}
-
-/// All that the query selects, counted, in a stable order.
-pub(super) fn tally(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<Tally>> {
-    let Some(repository) = repository(connection, &query.registry, &query.repository)? else {
-        return Ok(Vec::new());
-    };
-    let mut tallies = Tallies::default();
-    for scan in scans(query) {
-        let mut statement = connection.prepare_cached(sql(scan.kind).tally)?;
-        let mut rows = statement.query(params![
-            repository,
-            Column(scan.category),
-            scan.key,
-            scan.start,
-            Id(""),
-            scan.end,
-            Id("")
-        ])?;
-        while let Some(row) = rows.next()? {
-            let ip: Option<Column<_>> = row.get(1)?;
-            let source: Option<Column<_>> = row.get(2)?;
-            let tally = Tally {
-                category: scan.category,
-                target: row.get::<_, Option<Column<_>>>(0)?.map(|Column(target)| target),
-                address: ip
-                    .zip(source)
-                    .map(|(Column(ip), Column(source))| SourceAddress { ip, source }),
-                attribution: scan.attribution,
-                actor: row.get::<_, Option<Arc<str>>>(3)?,
-                count: row.get(4)?,
-                first: row.get::<_, Column<_>>(5)?.0,
-                last: row.get::<_, Column<_>>(6)?.0,
-            };
-            if query.clients.let_through(tally.client()) {
-                tallies.add(tally);
-            }
-        }
-    }
-    Ok(tallies.into_sorted())
 }
 
 pub(super) fn repository(

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
+    opened::Opened,
     rows::{self, logical_columns, of_raw, raw_columns},
     touched::TouchedRepository,
-    values::{Column, Id},
+    values::{Column, Id, nanoseconds},
 };
 use crate::{
     event::{
@@ -23,17 +24,22 @@ use crate::{
 };
 
 /// Links what was touched of one repository, inside of the caller's transaction.
-pub(super) fn relink(connection: &Connection, touched: &TouchedRepository) -> rusqlite::Result<()> {
+pub(super) fn relink(
+    connection: &Connection,
+    opened: &mut Opened,
+    touched: &TouchedRepository,
+) -> rusqlite::Result<()> {
     let linking = Linking {
         connection,
         touched,
         sources: source_names(connection, touched.id)?,
     };
     for (first, last) in touched.spans.iter() {
-        linking.link(Span {
+        let span = Span {
             first: timestamp(first)?,
             last: timestamp(last)?,
-        })?;
+        };
+        linking.link(opened, span)?;
     }
     touched.clear(connection)
 }
@@ -50,7 +56,7 @@ struct Linking<'a> {
 type Group = (Digest, Option<IpAddr>);
 
 impl Linking<'_> {
-    fn link(&self, changed: Span) -> rusqlite::Result<()> {
+    fn link(&self, opened: &mut Opened, changed: Span) -> rusqlite::Result<()> {
         // No edge is known here: the linker asks for manifests only.
         let relink = Relink::around(changed, &|_: &Digest| false);
         let raw = self.read(&relink)?;
@@ -75,6 +81,8 @@ impl Linking<'_> {
             if before.as_ref() == after {
                 continue;
             }
+            // Before and after, it has the time of the raw event.
+            opened.change(self.connection, self.touched.id, nanoseconds(stored.time))?;
             if let Some(before) = before {
                 rows::delete_logical(self.connection, self.touched.id, &before)?;
             }

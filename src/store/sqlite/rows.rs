@@ -81,11 +81,7 @@ pub(super) fn logical(row: &Row<'_>, repository: &str) -> rusqlite::Result<Logic
         category: row.get::<_, Column<_>>(1)?.0,
         target: row.get::<_, Option<Column<_>>>(2)?.map(|Column(target)| target),
         repository: repository.to_owned(),
-        tags: match row.get_ref(3)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-            Some(tags) => serde_json::from_str(tags)
-                .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Text, Box::new(error)))?,
-            None => Vec::new(),
-        },
+        tags: tags(row, 3)?,
         digest: row.get::<_, Option<Column<_>>>(4)?.map(|Column(digest)| digest),
         media_type: row
             .get::<_, Option<MediaTypeText>>(5)?
@@ -99,6 +95,15 @@ pub(super) fn logical(row: &Row<'_>, repository: &str) -> rusqlite::Result<Logic
         time_source: row.get::<_, Column<_>>(11)?.0,
         raw_count: row.get(12)?,
     })
+}
+
+/// The tags of a logical event, given the place of their column.
+pub(super) fn tags(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
+    match row.get_ref(column)?.as_str_or_null()? {
+        Some(tags) => serde_json::from_str(tags)
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Writes a logical event, save what it has from the raw event that decides.

@@ -8,7 +8,10 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 pub(super) use crate::store::values::{Id, LOGICAL_CATEGORIES, nanoseconds};
 use crate::{
     image::Digest,
-    store::values::{Numbered, media_type_number, media_type_of, uuid, uuid_text},
+    store::{
+        scope::Scope,
+        values::{Numbered, media_type_number, media_type_of, uuid, uuid_text},
+    },
 };
 
 /// A value of ours as a column.
@@ -158,6 +161,27 @@ impl<T: Numbered> FromSql for Column<T> {
     }
 }
 
+/// The number of a scope's kind, and its key.
+pub(super) fn scope_columns(scope: &Scope) -> (i64, ToSqlOutput<'_>) {
+    match scope {
+        Scope::All => (0, ToSqlOutput::Borrowed(ValueRef::Text(b""))),
+        Scope::Tag(tag) => (1, ToSqlOutput::Borrowed(ValueRef::Text(tag.as_bytes()))),
+        Scope::TaggedDigest(digest) => (2, digest_bytes(digest)),
+        Scope::UntaggedDigest(digest) => (3, digest_bytes(digest)),
+    }
+}
+
+pub(super) fn scope_of(number: i64, key: ValueRef<'_>) -> FromSqlResult<Scope> {
+    let digest = || Column::column_result(key).map(|Column(digest)| digest);
+    match number {
+        0 => Ok(Scope::All),
+        1 => Ok(Scope::Tag(key.as_str()?.to_owned())),
+        2 => digest().map(Scope::TaggedDigest),
+        3 => digest().map(Scope::UntaggedDigest),
+        unknown => Err(FromSqlError::OutOfRange(unknown)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rusqlite::{Connection, types::FromSql};
@@ -256,5 +280,25 @@ mod tests {
             stored(MediaType(other)),
             (MediaTypeText(other.to_owned()), "text".to_owned())
         );
+    }
+
+    #[test]
+    fn a_scope_comes_back_as_it_was() {
+        let digest: Digest = format!("sha256:{}", "a1".repeat(32)).parse().unwrap();
+        let connection = Connection::open_in_memory().unwrap();
+        for scope in [
+            Scope::All,
+            Scope::Tag("v1".to_owned()),
+            Scope::TaggedDigest(digest.clone()),
+            Scope::UntaggedDigest(digest),
+        ] {
+            let (number, key) = scope_columns(&scope);
+            let found = connection
+                .query_row("SELECT ?1, ?2", rusqlite::params![number, key], |row| {
+                    Ok(scope_of(row.get(0)?, row.get_ref(1)?)?)
+                })
+                .unwrap();
+            assert_eq!(found, scope);
+        }
     }
 }

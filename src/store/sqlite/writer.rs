@@ -14,9 +14,11 @@ use tracing::{error, warn};
 use super::{
     append::{self, Outcome},
     known::Known,
+    opened::Opened,
     purge::{self, PurgeStep},
     quarantine::Quarantine,
     relink,
+    sealing::Step,
     touched::{Touched, TouchedRepository},
     usage::{self, UsageChange},
 };
@@ -52,6 +54,7 @@ pub(super) enum Command {
         change: UsageChange,
         reply: Reply<()>,
     },
+    Seal(Step),
     /// Links all that waits.
     Link {
         reply: Reply<()>,
@@ -73,6 +76,7 @@ pub(super) struct Writer {
     known: Known,
     quarantine: Quarantine,
     touched: Touched,
+    opened: Opened,
     on_change: OnChange,
     /// Before this, nothing is linked.
     link_after: Instant,
@@ -95,6 +99,7 @@ impl Writer {
             known: Known::default(),
             quarantine,
             touched,
+            opened: Opened::default(),
             on_change,
             link_after: Instant::now(),
             refused: false,
@@ -146,7 +151,7 @@ impl Writer {
                 Command::Purge { step, reply } => {
                     // What was asked before is done before.
                     self.write(std::mem::take(&mut waiting))?;
-                    let done = purge::step(&mut self.connection, step);
+                    let done = purge::step(&mut self.connection, &mut self.opened, step);
                     if !matches!(done, Ok((_, true))) {
                         // At its end it removes what may be remembered.
                         self.known.forget();
@@ -165,6 +170,13 @@ impl Writer {
                         .map_err(|error| StoreError::Write(error.to_string()));
                     let _ = reply.send(told);
                     return if fatal { done.map(|()| false) } else { Ok(true) };
+                }
+                Command::Seal(step) => {
+                    self.write(std::mem::take(&mut waiting))?;
+                    return match step.run(&mut self.connection, &mut self.opened) {
+                        Err(error) if is_fatal(&error) => Err(error),
+                        Ok(()) | Err(_) => Ok(true),
+                    };
                 }
                 Command::Link { reply } => {
                     self.write(waiting)?;
@@ -276,6 +288,9 @@ impl Writer {
         self.connection.pragma_update(None, "synchronous", "NORMAL")?;
         let linked = self.link_transaction(&mut taken, begun + turn);
         self.connection.pragma_update(None, "synchronous", "FULL")?;
+        if linked.is_err() {
+            self.opened.forget();
+        }
         match linked {
             Ok(()) => self.tell(&taken),
             Err(error) if is_fatal(&error) => return Err(error),
@@ -325,7 +340,7 @@ impl Writer {
         while let Some(repository) = self.touched.pop() {
             taken.push(repository);
             if let Some(repository) = taken.last() {
-                relink::relink(&transaction, repository)?;
+                relink::relink(&transaction, &mut self.opened, repository)?;
             }
             if Instant::now() >= until {
                 break;

@@ -114,7 +114,7 @@ impl PostgresServer {
     /// When it does not come up.
     pub fn begin(&mut self) -> Result<()> {
         self.tell("start")?;
-        self.wait("start", |server| server.is_ready())
+        self.wait("start", Self::is_ready)
     }
 
     /// Ends it as an administrator would: connections are cut, what is committed stays.

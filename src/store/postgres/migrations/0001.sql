@@ -203,6 +203,39 @@ CREATE TABLE category_facts (
     PRIMARY KEY (repository, tag, category)
 );
 
+-- Sums of stretches of time that are over, so that questions need not read their events.
+-- Levels are numbered in store/values.rs, scopes in postgres/parts.rs, the layout of sums is
+-- that of store/rollup.rs.
+
+-- Buckets whose sums are kept: all scopes are there, and no event has changed since.
+CREATE TABLE sealed (
+    repository BIGINT NOT NULL,
+    level      SMALLINT NOT NULL,
+    start      BIGINT NOT NULL,
+    PRIMARY KEY (repository, level, start)
+);
+
+-- A key is a tag's name or a digest, empty in the scope of all. What is not there is 0.
+CREATE TABLE rollups (
+    repository BIGINT NOT NULL,
+    level      SMALLINT NOT NULL,
+    start      BIGINT NOT NULL,
+    scope      SMALLINT NOT NULL,
+    key        BYTEA NOT NULL,
+    category   SMALLINT NOT NULL,
+    sums       BYTEA NOT NULL,
+    PRIMARY KEY (repository, level, start, scope, key, category)
+);
+
+-- Buckets of which an event changed since they were looked at; none of them is sealed.
+CREATE TABLE open_buckets (
+    repository BIGINT NOT NULL,
+    level      SMALLINT NOT NULL,
+    start      BIGINT NOT NULL,
+    PRIMARY KEY (repository, level, start)
+);
+CREATE INDEX open_buckets_by_time ON open_buckets (level, start, repository);
+
 -- What changed last, for the other operators; repository 0 stands for what is known of a
 -- registry's sources.
 CREATE TABLE changes (

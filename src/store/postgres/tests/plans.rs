@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tokio_postgres::{Client, types::ToSql};
 
 use super::{
-    super::{facts, linker, logical, manifests, pointers, purge, query, relink},
+    super::{facts, linker, logical, manifests, opened, parts, pointers, purge, query, relink, sealing},
     Postgres, connect,
 };
 use crate::store::{conformance::Backend, scan::Kind};
@@ -22,6 +22,10 @@ const FILL: &str = "
     SELECT repository, tag, category, time, id FROM raw_events;
     INSERT INTO tag_facts (repository, tag, time, digest) SELECT repository, tag, time, digest FROM raw_events;
     INSERT INTO tag_ends (repository, tag, time, digest) SELECT repository, tag, time, ''::bytea FROM raw_events;
+    INSERT INTO sealed (repository, level, start) SELECT repository, 2, time FROM raw_events;
+    INSERT INTO open_buckets (repository, level, start) SELECT repository, 2, time FROM raw_events;
+    INSERT INTO rollups (repository, level, start, scope, key, category, sums)
+    SELECT repository, 2, time, 1, digest, 2, digest FROM raw_events;
     INSERT INTO unlinked (repository, start, mark, finish, events)
     SELECT repository, time, time, time, 1 FROM raw_events;
     ANALYZE";
@@ -54,6 +58,7 @@ async fn hot_statements_search_by_index() {
     );
     let (limit, categories) = (50_i64, vec![1_i16, 2, 4]);
     let second = 1_000_000_000_i64;
+    let (starts, scope) = (vec![1_i64, 2], 1_i16);
     let (start, end) = (60_000 * second, 60_010 * second);
     let mut statements: Vec<(&str, &str, Vec<&(dyn ToSql + Sync)>, bool)> = Vec::new();
     for (name, kind, key) in [
@@ -160,6 +165,42 @@ async fn hot_statements_search_by_index() {
             "bound of expired raw events",
             purge::BOUND_RAW,
             vec![&repository, &first, &start, &limit],
+            true,
+        ),
+        (
+            "sums of buckets",
+            parts::SUMS,
+            vec![&repository, &category, &starts, &scope, &nothing, &category],
+            true,
+        ),
+        (
+            "sealed buckets",
+            parts::SEALED,
+            vec![&repository, &category, &first, &last],
+            true,
+        ),
+        (
+            "buckets to open",
+            opened::UNSEAL,
+            vec![&repository, &starts, &starts, &starts],
+            true,
+        ),
+        (
+            "open buckets",
+            sealing::OPEN,
+            vec![&category, &last, &first, &first, &limit],
+            true,
+        ),
+        (
+            "events of a bucket",
+            sealing::EVENTS,
+            vec![&repository, &start, &end],
+            true,
+        ),
+        (
+            "size of a bucket",
+            sealing::AT_MOST,
+            vec![&repository, &start, &end, &limit],
             true,
         ),
         (

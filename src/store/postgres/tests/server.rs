@@ -84,6 +84,13 @@ impl Server {
         }
     }
 
+    /// The URL of a new database that is a copy of another one.
+    pub(super) async fn copy(&self, url: &str) -> String {
+        let config: tokio_postgres::Config = url.parse().unwrap();
+        self.create(&format!("TEMPLATE {}", config.get_dbname().unwrap()))
+            .await
+    }
+
     async fn create(&self, options: &str) -> String {
         let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
         let _turn = self.turn.lock().await;

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, LazyLock};
 
+use futures::future::join_all;
 use local_cluster::PostgresServer;
+use tokio::sync::OnceCell;
 
 use super::{Changes, connect, options, server::Server};
 use crate::store::{
@@ -17,6 +19,46 @@ const MIGRATIONS: &str = include_str!("../migrations/0001.sql");
 static SHARDS: LazyLock<[Server; 3]> =
     LazyLock::new(|| std::array::from_fn(|_| Server::of(PostgresServer::start().unwrap())));
 
+/// Databases laid out once, to be copied.
+struct LaidOut {
+    coordinator: String,
+    shards: Vec<String>,
+}
+
+static LAID_OUT: OnceCell<LaidOut> = OnceCell::const_new();
+
+async fn lay_out() -> LaidOut {
+    let url = Server::shared().database().await;
+    let store = PostgresStore::open(&options(&url), |_, _| {}).await.unwrap();
+    store.close().await.unwrap();
+    let coordinator = connect(&url).await;
+    coordinator
+        .batch_execute("CREATE EXTENSION postgres_fdw")
+        .await
+        .unwrap();
+    let mut shards = Vec::new();
+    for (number, server) in SHARDS.iter().enumerate() {
+        let shard = server.database().await;
+        connect(&shard).await.batch_execute(MIGRATIONS).await.unwrap();
+        let config: tokio_postgres::Config = shard.parse().unwrap();
+        let (port, database) = (config.get_ports()[0], config.get_dbname().unwrap());
+        coordinator
+            .batch_execute(&format!(
+                "CREATE SERVER shard_{number} FOREIGN DATA WRAPPER postgres_fdw
+                     OPTIONS (host '127.0.0.1', port '{port}', dbname '{database}');
+                 CREATE USER MAPPING FOR CURRENT_USER SERVER shard_{number} OPTIONS (user 'postgres')"
+            ))
+            .await
+            .unwrap();
+        shards.push(shard);
+    }
+    coordinator.batch_execute(SCRIPT).await.unwrap();
+    LaidOut {
+        coordinator: url,
+        shards,
+    }
+}
+
 pub(super) struct Sharded {
     url: String,
     changes: Changes,
@@ -26,29 +68,21 @@ impl Backend for Sharded {
     type Store = PostgresStore;
 
     async fn fresh() -> Self {
-        let url = Server::shared().database().await;
-        let store = PostgresStore::open(&options(&url), |_, _| {}).await.unwrap();
-        store.close().await.unwrap();
+        let laid_out = LAID_OUT.get_or_init(lay_out).await;
+        let shards = SHARDS.iter().zip(&laid_out.shards);
+        let shards = join_all(shards.map(|(server, shard)| server.copy(shard)));
+        let (url, shards) = tokio::join!(Server::shared().copy(&laid_out.coordinator), shards);
         let coordinator = connect(&url).await;
-        coordinator
-            .batch_execute("CREATE EXTENSION postgres_fdw")
-            .await
-            .unwrap();
-        for (number, shard) in SHARDS.iter().enumerate() {
-            let url = shard.database().await;
-            connect(&url).await.batch_execute(MIGRATIONS).await.unwrap();
-            let config: tokio_postgres::Config = url.parse().unwrap();
-            let (port, database) = (config.get_ports()[0], config.get_dbname().unwrap());
+        for (number, shard) in shards.iter().enumerate() {
+            let config: tokio_postgres::Config = shard.parse().unwrap();
+            let database = config.get_dbname().unwrap();
             coordinator
                 .batch_execute(&format!(
-                    "CREATE SERVER shard_{number} FOREIGN DATA WRAPPER postgres_fdw
-                         OPTIONS (host '127.0.0.1', port '{port}', dbname '{database}');
-                     CREATE USER MAPPING FOR CURRENT_USER SERVER shard_{number} OPTIONS (user 'postgres')"
+                    "ALTER SERVER shard_{number} OPTIONS (SET dbname '{database}')"
                 ))
                 .await
                 .unwrap();
         }
-        coordinator.batch_execute(SCRIPT).await.unwrap();
         Self {
             url,
             changes: Changes::default(),

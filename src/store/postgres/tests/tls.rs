@@ -58,12 +58,12 @@ async fn a_servers_certificate_is_verified_whatever_the_mode() {
     ];
     let settings = settings.each_ref().map(String::as_str);
     let running = PostgresServer::start_with(&std::env::temp_dir(), &settings).unwrap();
-    let plain = Server::of(running).database().await;
+    let server = Server::of(running);
+    let plain = server.database().await;
     let config: tokio_postgres::Config = plain.parse().unwrap();
     let (port, database) = (config.get_ports()[0], config.get_dbname().unwrap());
     let open = async |host: &str, mode: &str, ca_file: Option<&PathBuf>| {
-        // The name alone may lead to another address first.
-        let url = format!("postgres://postgres@{host}:{port}/{database}?sslmode={mode}&hostaddr=127.0.0.1");
+        let url = format!("postgres://postgres@{host}:{port}/{database}?sslmode={mode}");
         let options = PostgresOptions {
             url: url.parse().unwrap(),
             ca_file: ca_file.cloned(),

@@ -2,6 +2,7 @@
 
 mod opening;
 mod plans;
+mod sealing;
 mod writing;
 
 use std::{

@@ -1,10 +1,14 @@
+use std::path::Path;
+
 use rusqlite::Connection;
 
 use super::Sqlite;
-use crate::event::fixture::raw;
+use crate::event::fixture::{at, raw};
 use crate::store::{
-    SqliteStore, StoreError, Upkeep as _,
-    conformance::{Backend, all, append, append_lines, delivery},
+    EventReader as _, Select, SqliteStore, StoreError, Upkeep as _, UsageStore as _,
+    conformance::{
+        Backend, REPOSITORY, all, append, append_lines, clause, delivery, query, registry, source,
+    },
 };
 
 fn open(backend: &Sqlite) -> Result<SqliteStore, StoreError> {
@@ -20,7 +24,7 @@ async fn a_schema_newer_than_this_version_is_refused_in_words() {
     drop(file);
     let refused = open(&backend).unwrap_err();
     assert!(
-        matches!(refused, StoreError::NewerSchema { found: 99, known: 2 }),
+        matches!(refused, StoreError::NewerSchema { found: 99, known: 3 }),
         "{refused}"
     );
     assert!(refused.to_string().contains("run a newer version"), "{refused}");
@@ -81,8 +85,75 @@ async fn the_file_is_set_up_to_survive_a_power_cut() {
     );
     assert_eq!(
         (number("application_id"), number("user_version")),
-        (0x4955_7365, 2)
+        (0x4955_7365, 3)
     );
+}
+
+/// Makes a file as the version before wrote it, of a schema as old as that, with the events of
+/// another file.
+fn older(path: &Path, schemas: &[&str], from: &Path) {
+    let file = Connection::open(path).unwrap();
+    file.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
+    for schema in schemas {
+        file.execute_batch(schema).unwrap();
+    }
+    file.pragma_update(None, "application_id", 0x4955_7365).unwrap();
+    file.pragma_update(None, "user_version", i64::try_from(schemas.len()).unwrap())
+        .unwrap();
+    file.execute("ATTACH ?1 AS newer", [from.to_str().unwrap()])
+        .unwrap();
+    let tables: Vec<String> = file
+        .prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert!(tables.len() > 10, "{tables:?}");
+    for table in tables {
+        file.execute_batch(&format!("INSERT INTO main.{table} SELECT * FROM newer.{table}"))
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_an_older_schema_is_brought_forward_with_all_it_holds() {
+    let schemas = [
+        include_str!("../migrations/0001.sql"),
+        include_str!("../migrations/0002.sql"),
+    ];
+    let asked = || query(vec![clause(Select::All)]);
+    for version in 1..=schemas.len() {
+        let (newest, backend) = (Sqlite::fresh().await, Sqlite::fresh().await);
+        let store = newest.open().await;
+        let pulls: Vec<String> = (0..40).map(|n| format!("g{n} {} a GET v1 @A", n * 60)).collect();
+        append_lines(&newest, &store, &pulls.join("\n")).await;
+        append_lines(
+            &newest,
+            &store,
+            "p1 0.5 a PUT v1 @A\nd1 90 a DELETE v1 -\nd2 91 a DELETE - @X",
+        )
+        .await;
+        let (events, tallies) = (all(&store).await, store.tally(asked()).await.unwrap());
+        let tags = store.tags(registry(), REPOSITORY.to_owned()).await.unwrap();
+        let known = source(&store).await;
+        assert_eq!(events.len(), 43);
+        newest.close(store).await;
+        older(&backend.path(), &schemas[..version], &newest.path());
+
+        let store = backend.open().await;
+        assert_eq!(all(&store).await, events, "schema {version}");
+        assert_eq!(store.tags(registry(), REPOSITORY.to_owned()).await.unwrap(), tags);
+        assert_eq!(source(&store).await, known);
+        assert!(
+            store.seal(at(86_400.0)).await.unwrap() > 0,
+            "its events are counted"
+        );
+        assert_eq!(store.tally(asked()).await.unwrap(), tallies);
+        append_lines(&backend, &store, "g99 99 b GET v1 @A").await;
+        assert_eq!(all(&store).await.len(), 44);
+        store.usage_clusters().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::{append, facts, pointers, purge, query, relink, schema};
+use super::super::{append, facts, opened, parts, pointers, purge, query, relink, schema, sealing, sums};
 use super::Sqlite;
 use crate::store::conformance::Backend;
 
@@ -63,12 +63,12 @@ async fn hot_statements_search_by_index() {
         );
     }
     let others = [
-        ("tally of all", query::ALL.tally),
-        ("tally of a repository", query::WHOLE_REPOSITORY.tally),
-        ("tally of a tag", query::TAG.tally),
-        ("tally of tag deletes", query::TAG_DELETE.tally),
-        ("tally of a tagged digest", query::TAGGED_DIGEST.tally),
-        ("tally of an untagged digest", query::UNTAGGED_DIGEST.tally),
+        ("count of all", query::ALL.count),
+        ("count of a repository", query::WHOLE_REPOSITORY.count),
+        ("count of a tag", query::TAG.count),
+        ("count of tag deletes", query::TAG_DELETE.count),
+        ("count of a tagged digest", query::TAGGED_DIGEST.count),
+        ("count of an untagged digest", query::UNTAGGED_DIGEST.count),
         ("deletes of a digest", append::DELETES_BY_DIGEST),
         ("ends of a pointer", pointers::ENDED),
         ("later facts", pointers::LATER_POINTS),
@@ -80,6 +80,11 @@ async fn hot_statements_search_by_index() {
         ("expired logical events", purge::EXPIRED_LOGICAL),
         ("expired raw events", purge::EXPIRED_RAW),
         ("last of a tag", facts::LAST_OF_TAG),
+        ("sealed buckets", parts::SEALED),
+        ("sums of a bucket", parts::SUMS),
+        ("buckets to open", opened::UNSEAL),
+        ("open buckets", sealing::OPEN),
+        ("events of a bucket", sums::EVENTS),
     ];
     for (name, sql) in pages.map(|(name, sql, _)| (name, sql)).into_iter().chain(others) {
         for step in plan(&connection, sql) {
