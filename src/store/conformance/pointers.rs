@@ -149,7 +149,7 @@ pub(crate) async fn tags_tell_their_last_push_and_pull_and_delete<B: Backend>() 
 }
 
 pub(crate) async fn pointers_as_events_come_equal_those_of_all_facts<B: Backend>() {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases()));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases::<B>()));
     let runtime = tokio::runtime::Handle::current();
     tokio::task::block_in_place(|| {
         runner

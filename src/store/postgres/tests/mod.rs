@@ -43,6 +43,8 @@ pub(super) async fn connect(url: &str) -> Client {
 
 impl Backend for Postgres {
     type Store = PostgresStore;
+    // Each statement goes to a server and back.
+    const CASES: u32 = 12;
 
     async fn fresh() -> Self {
         Self {

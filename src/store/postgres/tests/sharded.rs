@@ -66,6 +66,8 @@ pub(super) struct Sharded {
 
 impl Backend for Sharded {
     type Store = PostgresStore;
+    // Each statement goes to a server and back.
+    const CASES: u32 = 8;
 
     async fn fresh() -> Self {
         let laid_out = LAID_OUT.get_or_init(lay_out).await;
