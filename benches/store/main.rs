@@ -35,7 +35,7 @@ struct Arguments {
 enum Task {
     /// Durable appends beside raw batched inserts of the same rows.
     Appends(appends::Options),
-    /// The same in PostgreSQL.
+    /// The same in `PostgreSQL`.
     Postgres(appends::Options),
     /// Event line and summary of one repository that holds everything, and a purge of it.
     Reads(reads::Options),

@@ -30,6 +30,8 @@ const RETRY: Duration = Duration::from_millis(500);
 const LINK_WITHIN: Duration = Duration::from_secs(30);
 /// How long somebody who asked waits for a database that refuses.
 const ASKED_WITHIN: Duration = Duration::from_mins(1);
+/// How often a transaction that met another one in its way is tried.
+const TRIES: u32 = 4;
 /// Most new raw events of one transaction, save where one stretch has more.
 const MOST: i64 = 5_000;
 
@@ -163,7 +165,19 @@ impl Linker {
         rows.iter().map(|row| get(row, 0)).collect()
     }
 
+    /// Again where another transaction was in its way.
     async fn link_one(&self, repository: i64) -> Result<Linked, Failure> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.link_once(repository).await {
+                Err(error) if error.is_conflict() && tries < TRIES => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn link_once(&self, repository: i64) -> Result<Linked, Failure> {
         let session = self.database.session().await?;
         let (linked, changed) = within(LINK_WITHIN, Box::pin(self.link_in(&session, repository))).await?;
         session.done();
