@@ -26,7 +26,7 @@ use crate::{
 /// Within this a delivery is answered, whatever happens.
 const ANSWER_WITHIN: Duration = Duration::from_secs(12);
 /// Within this all goes on once the server is there again.
-const RECOVER_WITHIN: Duration = Duration::from_secs(60);
+const RECOVER_WITHIN: Duration = Duration::from_mins(1);
 
 fn line(number: usize) -> Delivery {
     delivery(vec![raw(&format!("g{number} {number} a GET v1 @A"))])
