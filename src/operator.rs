@@ -19,7 +19,7 @@ use crate::{
     controller::{self, Interests, ObjectKey, Registries, Touched, World},
     receive::{self, Directory, Receiver},
     settings::Settings,
-    store::{EVENTS_FILE, RegistryKey, SqliteStore, Store},
+    store::{EVENTS_FILE, PostgresStore, RegistryKey, SqliteStore, Store},
     telemetry::{self, Metrics, StoreMetrics},
     web::{self, Readiness},
 };
@@ -57,7 +57,7 @@ async fn operate(settings: Settings) -> Result<(), String> {
     let registries = Arc::new(Registries::default());
     let interests = Arc::new(Interests::default());
     let touched_registries = Arc::new(Touched::default());
-    let store = open_store(&settings, &registries, &interests, &touched_registries)?;
+    let store = open_store(&settings, &registries, &interests, &touched_registries).await?;
     let directory = Arc::new(Directory::default());
     let webhook = bind(settings.webhook_address).await?;
     let health = bind(settings.health_address).await?;
@@ -164,7 +164,7 @@ fn start(
         async move {
             match cancel.run_until_cancelled(store.closed()).await {
                 None => Ok(()),
-                Some(()) => Err("its writer ended".to_owned()),
+                Some(()) => Err("it can write no more".to_owned()),
             }
         }
     });
@@ -230,14 +230,12 @@ fn own_client(settings: &Settings) -> Result<Client, String> {
     ))
 }
 
-fn open_store(
+async fn open_store(
     settings: &Settings,
     registries: &Arc<Registries>,
     interests: &Arc<Interests>,
     touched: &Arc<Touched>,
 ) -> Result<Arc<dyn Store>, String> {
-    let folder = &settings.data_dir;
-    std::fs::create_dir_all(folder).map_err(failed("failed to make the data folder"))?;
     let (registries, interests, touched) = (registries.clone(), interests.clone(), touched.clone());
     let on_change = move |registry: &RegistryKey, repositories: &[String]| {
         let key = ObjectKey {
@@ -247,6 +245,12 @@ fn open_store(
         interests.touch_repositories(&registries.names(&key, repositories));
         touched.touch([key]);
     };
+    if let Some(database) = settings.database() {
+        let store = PostgresStore::open(&database, on_change).await;
+        return Ok(Arc::new(store.map_err(|error| error.to_string())?));
+    }
+    let folder = &settings.data_dir;
+    std::fs::create_dir_all(folder).map_err(failed("failed to make the data folder"))?;
     let keep_free = settings.keep_free.unwrap_or_default();
     let store = SqliteStore::open_keeping_free(&folder.join(EVENTS_FILE), keep_free, on_change)
         .map_err(|error| error.to_string())?;

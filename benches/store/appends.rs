@@ -27,14 +27,14 @@ use crate::{
 pub(crate) struct Options {
     /// How many events are appended in each round, a fifth of it where each has its own commit.
     #[arg(long, default_value_t = 100_000)]
-    events: usize,
+    pub(crate) events: usize,
 }
 
 /// 2026-01-01T00:00:00Z
 const START: i64 = 1_767_225_600;
 
 /// An event as a node's pull makes it: every field filled, one of many tags and clients.
-fn event(number: usize, repositories: usize) -> RegistryEvent {
+pub(crate) fn event(number: usize, repositories: usize) -> RegistryEvent {
     let spread = number.wrapping_mul(2_654_435_761);
     let time = Timestamp::from_second(START).unwrap_or_default()
         + SignedDuration::from_millis(i64::try_from(number).unwrap_or_default());
@@ -188,33 +188,28 @@ struct Measured {
     bytes: u64,
 }
 
-/// `clients` at a time append deliveries of `size` events until all are in.
-async fn through_the_store(
-    events: usize,
+/// Deliveries of `size` events each.
+pub(crate) fn deliveries(events: usize, size: usize, repositories: usize) -> Vec<Delivery> {
+    (0..events)
+        .step_by(size)
+        .map(|first| {
+            let numbers = first..(first + size).min(events);
+            delivery(numbers.map(|number| event(number, repositories)).collect())
+        })
+        .collect()
+}
+
+/// `clients` at a time append deliveries until all are in; how long each waited.
+pub(crate) async fn append_all<S: EventLog>(
+    store: &Arc<S>,
+    deliveries: Vec<Delivery>,
     clients: usize,
-    size: usize,
-    repositories: usize,
-) -> Result<Measured> {
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("events.db");
-    let store = Arc::new(SqliteStore::open(&path, |_, _| {})?);
-    let deliveries: Arc<Vec<Delivery>> = Arc::new(
-        (0..events)
-            .step_by(size)
-            .map(|first| {
-                delivery(
-                    (first..(first + size).min(events))
-                        .map(|n| event(n, repositories))
-                        .collect(),
-                )
-            })
-            .collect(),
-    );
+) -> Result<Vec<Duration>> {
+    let deliveries = Arc::new(deliveries);
     let next = Arc::new(AtomicUsize::new(0));
-    let begun = Instant::now();
     let mut tasks = Vec::new();
     for _ in 0..clients {
-        let (store, deliveries, next) = (Arc::clone(&store), Arc::clone(&deliveries), Arc::clone(&next));
+        let (store, deliveries, next) = (Arc::clone(store), Arc::clone(&deliveries), Arc::clone(&next));
         tasks.push(tokio::spawn(async move {
             let mut latencies = Vec::new();
             while let Some(delivery) = deliveries.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -230,6 +225,21 @@ async fn through_the_store(
     for task in tasks {
         latencies.extend(task.await??);
     }
+    Ok(latencies)
+}
+
+/// `clients` at a time append deliveries of `size` events to a new file.
+async fn through_the_store(
+    events: usize,
+    clients: usize,
+    size: usize,
+    repositories: usize,
+) -> Result<Measured> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("events.db");
+    let store = Arc::new(SqliteStore::open(&path, |_, _| {})?);
+    let begun = Instant::now();
+    let latencies = append_all(&store, deliveries(events, size, repositories), clients).await?;
     let acknowledged = begun.elapsed();
     store.linked().await?;
     let linked = begun.elapsed();

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench store -- appends --events 100000
+//! cargo bench --bench store -- postgres --events 100000
 //! cargo bench --bench store -- reads --events 10000000
 //! ```
 
@@ -13,6 +14,7 @@ mod hot;
 mod load;
 mod machine;
 mod numbers;
+mod postgres;
 mod questions;
 mod reads;
 
@@ -33,6 +35,8 @@ struct Arguments {
 enum Task {
     /// Durable appends beside raw batched inserts of the same rows.
     Appends(appends::Options),
+    /// The same in `PostgreSQL`.
+    Postgres(appends::Options),
     /// Event line and summary of one repository that holds everything, and a purge of it.
     Reads(reads::Options),
 }
@@ -43,6 +47,7 @@ async fn main() -> Result<()> {
     println!("{}", machine::line());
     match task {
         Task::Appends(options) => appends::run(&options).await,
+        Task::Postgres(options) => postgres::run(&options).await,
         Task::Reads(options) => reads::run(&options).await,
     }
 }

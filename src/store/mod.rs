@@ -1,17 +1,25 @@
 //! Where events, and what clusters were last seen to run, are kept. The traits belong to
 //! those who use them: `receive` appends, `controller` reads.
 
+mod accounts;
+mod batch;
 mod bucket;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod gap;
 mod keeping;
+mod postgres;
 mod rollup;
+mod room;
+mod scan;
 mod scope;
 mod sought;
+mod spans;
 mod sqlite;
 mod tallies;
 pub mod transfer;
 mod usage;
+mod values;
 
 use std::{fmt, sync::Arc};
 
@@ -25,6 +33,7 @@ use crate::{
 };
 
 pub use keeping::{KeepFree, Keeping, Kept, LOW_SPACE, QUOTA_EXCEEDED, Refusing, Room, Terms, in_units};
+pub use postgres::{DatabaseUrl, PostgresOptions, PostgresStore};
 pub use sqlite::{
     Backup, BodyAside, Findings, QuarantinedBody, SqliteReader, SqliteStore, SqliteWriter, backup, check,
     quarantined, quarantined_body,
@@ -112,6 +121,9 @@ impl StoreError {
 }
 
 /// Appends deliveries. The future resolves after the commit is durable.
+///
+/// An event that is delivered again says the same id and the same time of its own, or again none:
+/// a store may take one with another time for another event.
 pub trait EventLog: Send + Sync + 'static {
     fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>>;
 }
@@ -341,7 +353,7 @@ pub trait Upkeep: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// All that a store does.
+/// All that a store does, in one file or in a database that operators share.
 pub trait Store: EventLog + EventReader + UsageStore + Upkeep + Keeping {}
 
 impl<T: EventLog + EventReader + UsageStore + Upkeep + Keeping> Store for T {}

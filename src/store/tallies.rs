@@ -47,10 +47,21 @@ impl Tallies {
     /// Adds one event.
     pub(crate) fn add(
         &mut self,
+        of: (LogicalCategory, Attribution),
+        target: Option<DeleteTarget>,
+        client: EventClient<'_>,
+        time: i64,
+    ) {
+        self.add_counted(of, target, client, (1, time, time));
+    }
+
+    /// Adds some events of one client: how many, the first and the last time.
+    pub(crate) fn add_counted(
+        &mut self,
         (category, attribution): (LogicalCategory, Attribution),
         target: Option<DeleteTarget>,
         EventClient { address, actor }: EventClient<'_>,
-        time: i64,
+        (count, first, last): (i64, i64, i64),
     ) {
         let (kind, address) = Kind::and_address(target, address);
         let group = Group {
@@ -61,9 +72,9 @@ impl Tallies {
         };
         let total = Total {
             address,
-            count: 1,
-            first: time,
-            last: time,
+            count,
+            first,
+            last,
         };
         self.single.push((group, total));
         if self.single.len() == SINGLE {

@@ -150,6 +150,10 @@ persistence.size="large" size
 persistence.size=8 size
 persistence.keepFree="5%" keepFree
 persistence.keepFree="1G" keepFree
+postgresql.url="postgres://user:password@host/events" url
+postgresql.urlSecretRef={"name":"database"} key
+postgresql.urlSecretRef={"name":"Data_base","key":"url"} name
+postgresql.caSecretRef={"name":"database","key":"ca.crt"} urlSecretRef
 webhook.service.type="ExternalName" type
 webhook.service.port=0 port
 webhook.service.clusterIP="none.example.com" clusterIP
@@ -215,6 +219,21 @@ accepts 'no volume, no definitions, no authorisation' \
     --set persistence.enabled=false,crds.install=false,selfAuthorization.enabled=false
 rendered_has 'sizeLimit: "8Gi"'
 for text in 'kind: PrometheusRule' 'KEEP_FREE' 'kind: PersistentVolumeClaim' 'kind: CustomResourceDefinition' 'kind: ClusterAuthorization' '-reader'; do
+    rendered_has_not "$text"
+done
+accepts 'events in a database' --set postgresql.urlSecretRef.name=database,postgresql.urlSecretRef.key=url \
+    --set postgresql.caSecretRef.name=trust,postgresql.caSecretRef.key=bundle.pem
+for text in 'name: DATABASE_URL' 'name: "database"' 'key: "url"' 'value: /etc/image-usage-operator/database/ca.crt' \
+    'secretName: "trust"' 'key: "bundle.pem"'; do
+    rendered_has "$text"
+done
+for text in 'kind: PersistentVolumeClaim' 'persistentVolumeClaim' 'emptyDir' 'DATA_DIR'; do
+    rendered_has_not "$text"
+done
+accepts 'events in a database that a public authority vouches for' \
+    --set postgresql.urlSecretRef.name=database,postgresql.urlSecretRef.key=url
+rendered_has 'name: DATABASE_URL'
+for text in 'DATABASE_CA_FILE' 'volumeMounts' 'emptyDir'; do
     rendered_has_not "$text"
 done
 accepts 'rights to read the own cluster, but no object' --set selfAuthorization.create=false

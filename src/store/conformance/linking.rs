@@ -79,7 +79,7 @@ pub(crate) fn deliveries() -> impl Strategy<Value = Vec<Vec<StoredEvent>>> {
 }
 
 pub(crate) async fn linking_as_events_come_equals_linking_from_scratch<B: Backend>() {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases()));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases::<B>()));
     let runtime = tokio::runtime::Handle::current();
     tokio::task::block_in_place(|| {
         runner
@@ -114,10 +114,10 @@ pub(crate) async fn linking_as_events_come_equals_linking_from_scratch<B: Backen
     });
 }
 
-/// Small by default: each case opens a store.
-pub(crate) fn cases() -> u32 {
+/// `STORE_CASES`, or the backend's own number.
+pub(crate) fn cases<B: Backend>() -> u32 {
     std::env::var("STORE_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
-        .unwrap_or(24)
+        .unwrap_or(B::CASES)
 }

@@ -23,6 +23,8 @@ use super::{RegistryKey, Store, Upkeep as _};
 /// One store under test: a place that outlives its openings.
 pub(crate) trait Backend: Sized {
     type Store: Store;
+    /// How many random histories are tried where nobody says otherwise: each opens a store.
+    const CASES: u32 = 24;
 
     /// A place with nothing in it.
     async fn fresh() -> Self;

@@ -149,7 +149,7 @@ pub(crate) async fn tags_tell_their_last_push_and_pull_and_delete<B: Backend>() 
 }
 
 pub(crate) async fn pointers_as_events_come_equal_those_of_all_facts<B: Backend>() {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases()));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases::<B>()));
     let runtime = tokio::runtime::Handle::current();
     tokio::task::block_in_place(|| {
         runner
@@ -161,6 +161,7 @@ pub(crate) async fn pointers_as_events_come_equal_those_of_all_facts<B: Backend>
                     for events in deliveries {
                         append(&store, delivery(events.clone())).await;
                         facts.extend(events.iter().flat_map(pointer::facts));
+                        backend.settle(&store).await;
                         let found = store
                             .tag_pointers(registry(), REPOSITORY.to_owned())
                             .await

@@ -264,7 +264,7 @@ async fn agree(store: &impl EventReader, start: f64, end: f64, size: usize, roun
 }
 
 pub(crate) async fn counts_and_pages_are_those_of_the_events_whatever_is_sealed<B: Backend>() {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases().div_ceil(2)));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases::<B>()));
     let runtime = tokio::runtime::Handle::current();
     let sealed = std::sync::atomic::AtomicU64::new(0);
     let window = (-DAY..5.0 * DAY, -DAY..5.0 * DAY);

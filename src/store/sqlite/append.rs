@@ -12,57 +12,12 @@ use super::{
     values::{Column, Id, MediaType, nanoseconds},
 };
 use crate::{
-    event::{Category, RegistryEvent, StoredEvent, time},
-    store::{Appended, Delivery, Quarantined, RegistryKey},
+    event::{Category, RegistryEvent, StoredEvent},
+    store::{
+        Appended,
+        batch::{self, Batch},
+    },
 };
-
-/// A delivery made ready outside of the writer.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) registry: RegistryKey,
-    pub(super) source: String,
-    pub(super) received: i64,
-    pub(super) events: Vec<StoredEvent>,
-    ignored: i64,
-    quarantined: Option<Quarantined>,
-    /// Since when deliveries of the source were refused: this one ends that.
-    pub(super) refused_since: Option<i64>,
-}
-
-impl From<Delivery> for Batch {
-    fn from(delivery: Delivery) -> Self {
-        let Delivery {
-            registry,
-            source,
-            received,
-            events,
-            ignored,
-            quarantined,
-        } = delivery;
-        let events = events
-            .into_iter()
-            .map(|event| {
-                let (time, time_source) = time::effective(event.time, received);
-                StoredEvent {
-                    source: source.clone(),
-                    received,
-                    time,
-                    time_source,
-                    event,
-                }
-            })
-            .collect();
-        Self {
-            registry,
-            source,
-            received: nanoseconds(received),
-            events,
-            ignored,
-            quarantined,
-            refused_since: None,
-        }
-    }
-}
 
 /// What was written, and whether what is known of the source's completeness changed.
 #[derive(Debug)]
@@ -91,7 +46,7 @@ pub(super) fn append(
     let registry = known.registry(connection, key)?;
     let (source, new) = registry.source(connection, name, *received)?;
     let mut coverage_changed = new;
-    for instance in instances(events) {
+    for instance in batch::instances(events) {
         coverage_changed |= source.seen(connection, instance, *received)?;
     }
     if let Some(body) = quarantined {
@@ -132,19 +87,6 @@ pub(super) fn append(
         appended,
         coverage_changed,
     })
-}
-
-/// The processes that speak in a delivery, each once, in the order they speak.
-fn instances(events: &[StoredEvent]) -> Vec<&str> {
-    let mut instances = Vec::new();
-    for stored in events {
-        if let Some(instance) = stored.event.instance_id.as_deref()
-            && !instances.contains(&instance)
-        {
-            instances.push(instance);
-        }
-    }
-    instances
 }
 
 /// Whether the event is new.

@@ -2,18 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// A registry process was not seen before: what another one had queued in memory may be
-/// gone (distribution's `notifications` keep their queue there).
-pub(super) const NEW_INSTANCE: &str = "NewInstance";
-/// A body that could not be read.
-pub(super) const QUARANTINED: &str = "Quarantined";
-/// Deliveries were answered that they cannot be taken now.
-pub(super) const REFUSED: &str = "Refused";
-
-/// Nearer than this, two gaps of one reason are kept as one.
-const JOIN: i64 = 60 * 1_000_000_000;
-/// Most gaps of one source; the two oldest become one when there are more.
-const MOST: i64 = 200;
+use crate::store::gap::{JOIN, MOST};
+pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINED, REFUSED};
 
 /// Half-open, and never empty: it holds at least its start.
 pub(super) fn open(

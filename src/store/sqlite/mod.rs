@@ -23,7 +23,6 @@ mod schema;
 mod sealing;
 mod source;
 mod space;
-mod spans;
 mod sums;
 mod tally;
 #[cfg(test)]
@@ -42,7 +41,6 @@ use std::{
         mpsc::{self, Sender},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
 use futures::future::BoxFuture;
@@ -51,7 +49,6 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    append::Batch,
     gate::Gate,
     keeping::KeepingChange,
     purge::PurgeStep,
@@ -63,7 +60,7 @@ use self::{
 use super::{
     Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping, Kept,
     LastKnown, PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room, SourceState, StoreError,
-    TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore,
+    TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore, batch::Batch, room,
 };
 use crate::image::RepositoryName;
 
@@ -73,13 +70,6 @@ pub use self::{
     quarantine::{BodyAside, QuarantinedBody, quarantined, quarantined_body},
     transfer::{SqliteReader, SqliteWriter},
 };
-
-/// How much may wait for the writer, in units of [`UNIT`] bytes: 16 MiB.
-const ROOM: u32 = 32 * 1024;
-const UNIT: usize = 512;
-
-/// How long an append waits for room before it gives up.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Events in one `SQLite` file (3.51.3 or newer, write-ahead log, every commit synced). One
 /// process at a time; the file has to be on a local file system.
@@ -142,7 +132,7 @@ impl SqliteStore {
             .map_err(|error| failed(&error))?;
         Ok(Self {
             commands,
-            room: Arc::new(Semaphore::new(ROOM as usize)),
+            room: Arc::new(Semaphore::new(room::ROOM as usize)),
             readers: Readers::new(path.to_owned()),
             gate,
             gone,
@@ -186,9 +176,9 @@ impl SqliteStore {
     }
 
     async fn append(&self, delivery: Delivery) -> Result<Appended, StoreError> {
-        let units = units(&delivery);
+        let units = room::units(&delivery);
         let room = Arc::clone(&self.room);
-        let room = tokio::time::timeout(PATIENCE, room.acquire_many_owned(units))
+        let room = tokio::time::timeout(room::PATIENCE, room.acquire_many_owned(units))
             .await
             .map_err(|_| StoreError::Busy)?
             .map_err(|_| StoreError::Closed)?;
@@ -204,35 +194,6 @@ impl Drop for SqliteStore {
         let _ = self.commands.send(Command::Close);
         let _ = self.join();
     }
-}
-
-/// The room a delivery takes in the queue, at most all of it.
-fn units(delivery: &Delivery) -> u32 {
-    let texts: usize = delivery
-        .events
-        .iter()
-        .map(|event| {
-            let texts = [
-                &event.tag,
-                &event.media_type,
-                &event.method,
-                &event.forwarded_chain,
-                &event.actor,
-                &event.user_agent,
-                &event.request_id,
-                &event.instance_id,
-            ];
-            let optional: usize = texts.into_iter().flatten().map(String::len).sum();
-            size_of_val(event) + event.id.len() + event.repository.len() + optional
-        })
-        .sum();
-    let body = delivery
-        .quarantined
-        .as_ref()
-        .map_or(0, |quarantined| quarantined.body.len());
-    u32::try_from((size_of_val(delivery) + texts + body).div_ceil(UNIT))
-        .unwrap_or(ROOM)
-        .min(ROOM)
 }
 
 impl EventLog for SqliteStore {

@@ -7,13 +7,14 @@ use rusqlite::{Connection, params};
 
 use super::{
     parts::{cut, rollup, unreadable},
-    query::{self, Scan},
+    query::{self, sql},
     rows,
-    values::{Column, Id, nanoseconds},
+    values::{Column, Id},
 };
 use crate::store::{
     AttributedEvent, EventQuery, PageKey,
     bucket::{Level, Part},
+    scan::{Page, Place, Scan, newest_first},
     sought::{self, Sought},
 };
 
@@ -27,67 +28,22 @@ pub(super) fn events(
     let Some(repository) = query::repository(connection, &query.registry, &query.repository)? else {
         return Ok(Vec::new());
     };
-    let mut scans = query::scans(query);
-    // The newest windows fill the page; what cannot reach into it is not looked at.
-    scans.sort_by_key(|scan| std::cmp::Reverse(scan.end));
-    let before = before.map(Place::of_key);
-    let mut page: Vec<AttributedEvent> = Vec::new();
-    for scan in scans {
-        let last = if page.len() < limit { None } else { page.last() };
-        let start = Place {
-            time: scan.start,
-            id: Id(""),
-        };
-        let end = Place {
-            time: scan.end,
-            id: Id(""),
-        };
-        let first = last.map_or(start, |last| start.max(Place::of(last)));
-        let end = before.map_or(end, |before| end.min(before));
-        if limit == 0 || first >= end {
-            continue;
-        }
-        let mut search = Search {
-            connection,
-            repository,
-            query,
-            scan: &scan,
-            limit,
-            found: Vec::new(),
-        };
-        search.within(first..end)?;
-        let found = search.found;
-        if found.is_empty() {
-            continue;
-        }
-        page.extend(found);
-        page.sort_by(|one, other| Place::of(other).cmp(&Place::of(one)));
-        page.truncate(limit);
-    }
-    Ok(page)
-}
-
-/// Where an event stands among those of its repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place<'a> {
-    time: i64,
-    id: Id<'a>,
-}
-
-impl<'a> Place<'a> {
-    fn of(found: &'a AttributedEvent) -> Self {
-        Self {
-            time: nanoseconds(found.event.time),
-            id: Id(&found.event.id),
+    let mut page = Page::new(before, limit);
+    for scan in newest_first(query) {
+        if let Some(range) = page.range(&scan) {
+            let mut search = Search {
+                connection,
+                repository,
+                query,
+                scan: &scan,
+                limit,
+                found: Vec::new(),
+            };
+            search.within(range)?;
+            page.add(search.found);
         }
     }
-
-    fn of_key(key: &'a PageKey) -> Self {
-        Self {
-            time: nanoseconds(key.time),
-            id: Id(&key.id),
-        }
-    }
+    Ok(page.into_events())
 }
 
 /// Collects one scan's newest events, of the clients that are asked for.
@@ -106,17 +62,17 @@ impl Search<'_> {
         self.found.len() >= self.limit
     }
 
-    fn within(&mut self, range: Range<Place<'_>>) -> rusqlite::Result<()> {
+    fn within(&mut self, range: Range<Place>) -> rusqlite::Result<()> {
         if self.query.clients.are_all() || self.scan.scope.is_none() {
             return self.read(range);
         }
         let Range { start, end } = range;
         // Of the last instant only what comes before the end's id.
-        let instant = Place { id: Id(""), ..end };
-        if start.max(instant) < end {
-            self.read(start.max(instant)..end)?;
-        }
+        let instant = start.clone().max(Place::at(end.time));
         let window = start.time..end.time;
+        if instant < end {
+            self.read(instant..end)?;
+        }
         let parts = cut(
             self.connection,
             self.repository,
@@ -170,12 +126,11 @@ impl Search<'_> {
     }
 
     fn read_times(&mut self, range: Range<i64>) -> rusqlite::Result<()> {
-        let [start, end] = [range.start, range.end].map(|time| Place { time, id: Id("") });
-        self.read(start..end)
+        self.read(Place::at(range.start)..Place::at(range.end))
     }
 
     /// Reads the newest in a range, until the page is full.
-    fn read(&mut self, range: Range<Place<'_>>) -> rusqlite::Result<()> {
+    fn read(&mut self, range: Range<Place>) -> rusqlite::Result<()> {
         if self.is_full() {
             return Ok(());
         }
@@ -184,15 +139,15 @@ impl Search<'_> {
         } else {
             usize::MAX
         };
-        let mut statement = self.connection.prepare_cached(self.scan.sql.page)?;
+        let mut statement = self.connection.prepare_cached(sql(self.scan.kind).page)?;
         let mut rows = statement.query(params![
             self.repository,
             Column(self.scan.category),
             self.scan.key,
             range.start.time,
-            range.start.id,
+            Id(&range.start.id.0),
             range.end.time,
-            range.end.id,
+            Id(&range.end.id.0),
             i64::try_from(rows).unwrap_or(i64::MAX)
         ])?;
         while !self.is_full()

@@ -8,33 +8,12 @@ use rusqlite::{
 use super::{
     known::{registry_id, repository_id},
     rows::{logical_columns, of_raw},
-    values::{LOGICAL_CATEGORIES, digest_bytes, nanoseconds},
+    values::digest_bytes,
 };
-use crate::{
-    event::{Attribution, LogicalCategory},
-    image::Digest,
-    store::{EventQuery, RegistryKey, Select, scope::Scope},
+use crate::store::{
+    RegistryKey,
+    scan::{Key, Kind},
 };
-
-/// A stretch of one index: all that one clause selects in one category.
-pub(super) struct Scan<'a> {
-    pub(super) sql: &'static Sql,
-    pub(super) category: LogicalCategory,
-    pub(super) key: Key<'a>,
-    /// What sealed buckets have sums of; none where all is read.
-    pub(super) scope: Option<Scope>,
-    /// Nanoseconds, half-open.
-    pub(super) start: i64,
-    pub(super) end: i64,
-    pub(super) attribution: Attribution,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Key<'a> {
-    None,
-    Tag(&'a str),
-    Digest(&'a Digest),
-}
 
 /// The statements of one kind of scan. Parameters: ?1 repository, ?2 category, ?3 tag or
 /// digest, ?4 ?5 first (time, id), ?6 ?7 the (time, id) that all lie before, ?8 limit of a page.
@@ -107,55 +86,15 @@ pub(super) static UNTAGGED_DIGEST: Sql = sql!(
     "e.id"
 );
 
-/// The scans that answer a query.
-pub(super) fn scans(query: &EventQuery) -> Vec<Scan<'_>> {
-    let asked =
-        |category: LogicalCategory| query.categories.is_empty() || query.categories.contains(&category);
-    let mut scans = Vec::new();
-    for clause in &query.clauses {
-        let (start, end) = (nanoseconds(clause.window.start), nanoseconds(clause.window.end));
-        if start >= end {
-            continue;
-        }
-        let (kinds, only) = kinds(&clause.select);
-        for category in LOGICAL_CATEGORIES {
-            if !asked(category) || only.is_some_and(|only| only != category) {
-                continue;
-            }
-            scans.extend(kinds.iter().map(|(sql, key, scope)| Scan {
-                sql,
-                category,
-                key: *key,
-                scope: scope.clone(),
-                start,
-                end,
-                attribution: clause.attribution,
-            }));
-        }
-    }
-    scans
-}
-
-type Kind<'a> = (&'static Sql, Key<'a>, Option<Scope>);
-
-/// The kinds of scans that find what is selected, and the category if it is one alone.
-fn kinds(select: &Select) -> (Vec<Kind<'_>>, Option<LogicalCategory>) {
-    let delete = Some(LogicalCategory::Delete);
-    let tagged = |digest| {
-        let scope = Scope::TaggedDigest(Digest::clone(digest));
-        (&TAGGED_DIGEST, Key::Digest(digest), Some(scope))
-    };
-    let untagged = |digest| {
-        let scope = Scope::UntaggedDigest(Digest::clone(digest));
-        (&UNTAGGED_DIGEST, Key::Digest(digest), Some(scope))
-    };
-    match select {
-        Select::All => (vec![(&ALL, Key::None, Some(Scope::All))], None),
-        Select::Tag(tag) => (vec![(&TAG, Key::Tag(tag), Some(Scope::Tag(tag.clone())))], None),
-        Select::WholeRepository => (vec![(&WHOLE_REPOSITORY, Key::None, None)], delete),
-        Select::Digest(digest) => (vec![tagged(digest), untagged(digest)], None),
-        Select::UntaggedDigest(digest) => (vec![untagged(digest)], None),
-        Select::TagDelete(tag) => (vec![(&TAG_DELETE, Key::Tag(tag), None)], delete),
+/// The statements of a scan.
+pub(super) fn sql(kind: Kind) -> &'static Sql {
+    match kind {
+        Kind::All => &ALL,
+        Kind::WholeRepository => &WHOLE_REPOSITORY,
+        Kind::Tag => &TAG,
+        Kind::TagDelete => &TAG_DELETE,
+        Kind::TaggedDigest => &TAGGED_DIGEST,
+        Kind::UntaggedDigest => &UNTAGGED_DIGEST,
     }
 }
 

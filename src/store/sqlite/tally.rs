@@ -6,13 +6,13 @@ use rusqlite::{Connection, params};
 
 use super::{
     parts::{cut, rollup, unreadable},
-    query::{self, Scan},
-    rows,
+    query, rows,
     values::{Column, Id},
 };
 use crate::store::{
     EventClient, EventQuery, Tally,
     bucket::{Level, Part},
+    scan::{Scan, scans},
     tallies::Tallies,
 };
 
@@ -23,7 +23,7 @@ pub(super) fn tally(connection: &Connection, query: &EventQuery) -> rusqlite::Re
     };
     let mut tallies = Tallies::default();
     let mut parts_of: (Range<i64>, Vec<Part<i64>>) = (0..0, Vec::new());
-    for scan in query::scans(query) {
+    for scan in scans(query) {
         let window = scan.start..scan.end;
         let Some(scope) = &scan.scope else {
             count(connection, repository, &scan, &window, &mut tallies)?;
@@ -59,7 +59,7 @@ fn count(
     range: &Range<i64>,
     into: &mut Tallies,
 ) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(scan.sql.count)?;
+    let mut statement = connection.prepare_cached(query::sql(scan.kind).count)?;
     let mut found = statement.query(params![
         repository,
         Column(scan.category),

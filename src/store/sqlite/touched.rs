@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::{order::Order, spans::Spans};
-use crate::store::RegistryKey;
+use super::order::Order;
+use crate::store::{RegistryKey, spans::Spans};
 
 #[derive(Debug, Default)]
 pub(super) struct Touched {

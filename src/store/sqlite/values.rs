@@ -1,30 +1,22 @@
-//! How values are written in columns. The numbers are part of the schema: a released
-//! one never changes its meaning.
+//! How values are written in columns.
 
-use std::{cmp::Ordering, net::IpAddr};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 
+pub(super) use crate::store::values::{Id, LOGICAL_CATEGORIES, nanoseconds};
 use crate::{
-    event::{AddressSource, Category, DeleteTarget, LogicalCategory, TimeSource},
     image::Digest,
-    store::{bucket::Level, scope::Scope},
+    store::{
+        scope::Scope,
+        values::{Numbered, media_type_number, media_type_of, uuid, uuid_text},
+    },
 };
 
 /// A value of ours as a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column<T>(pub(super) T);
-
-/// Nanoseconds since 1970 UTC. What lies outside of the years 1677 to 2262 is taken as
-/// the nearest instant inside: no event of a registry is that old or new.
-pub(super) fn nanoseconds(time: Timestamp) -> i64 {
-    i64::try_from(time.as_nanosecond()).unwrap_or(if time < Timestamp::UNIX_EPOCH {
-        i64::MIN
-    } else {
-        i64::MAX
-    })
-}
 
 impl ToSql for Column<Timestamp> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -90,23 +82,6 @@ impl FromSql for Column<IpAddr> {
     }
 }
 
-/// An id: the 16 bytes of a UUID written the usual way, otherwise the text. Texts sort
-/// before UUIDs, each kind by its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Id<'a>(pub(super) &'a str);
-
-impl PartialOrd for Id<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Id<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (uuid(self.0).is_some(), self.0).cmp(&(uuid(other.0).is_some(), other.0))
-    }
-}
-
 impl ToSql for Id<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match uuid(self.0) {
@@ -132,67 +107,14 @@ impl FromSql for IdText {
     }
 }
 
-/// Where the usual way of writing a UUID has its dashes.
-const DASHES: [usize; 4] = [8, 13, 18, 23];
-
-fn uuid(text: &str) -> Option<[u8; 16]> {
-    let text = text.as_bytes();
-    if text.len() != 36 {
-        return None;
-    }
-    let mut bytes = [0; 16];
-    let mut digits = 0;
-    for (place, &byte) in text.iter().enumerate() {
-        let digit = match byte {
-            b'-' if DASHES.contains(&place) => continue,
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        // A dash in place of a digit leaves too few, a digit in place of a dash too many.
-        let into = bytes.get_mut(digits / 2)?;
-        *into = *into << 4 | digit;
-        digits += 1;
-    }
-    (digits == 32).then_some(bytes)
-}
-
-fn uuid_text(bytes: [u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for byte in bytes {
-        if DASHES.contains(&text.len()) {
-            text.push('-');
-        }
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from(if digit < 10 {
-                b'0' + digit
-            } else {
-                b'a' + digit - 10
-            }));
-        }
-    }
-    text
-}
-
 /// A media type: a number for the common ones, otherwise the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MediaType<'a>(pub(super) &'a str);
 
-/// In the order of their numbers, from 1.
-const MEDIA_TYPES: [&str; 6] = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v1+prettyjws",
-];
-
 impl ToSql for MediaType<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let number = MEDIA_TYPES.iter().position(|common| *common == self.0);
-        Ok(match number.and_then(|number| i64::try_from(number + 1).ok()) {
-            Some(number) => number.into(),
+        Ok(match media_type_number(self.0) {
+            Some(number) => i64::from(number).into(),
             None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())),
         })
     }
@@ -205,9 +127,9 @@ pub(super) struct MediaTypeText(pub(super) String);
 impl FromSql for MediaTypeText {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let text = match value {
-            ValueRef::Integer(number) => usize::try_from(number - 1)
+            ValueRef::Integer(number) => i16::try_from(number)
                 .ok()
-                .and_then(|place| MEDIA_TYPES.get(place).copied())
+                .and_then(media_type_of)
                 .ok_or(FromSqlError::OutOfRange(number))?,
             text => text.as_str()?,
         };
@@ -222,33 +144,22 @@ fn invalid_length(expected_size: usize, blob_size: usize) -> FromSqlError {
     }
 }
 
-/// An enum kept as a number, both ways from one table.
-macro_rules! numbered {
-    ($enum:ty { $($variant:ident = $number:literal),+ $(,)? }) => {
-        impl ToSql for Column<$enum> {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                let number: i64 = match self.0 { $(<$enum>::$variant => $number),+ };
-                Ok(number.into())
-            }
-        }
-
-        impl FromSql for Column<$enum> {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                match value.as_i64()? {
-                    $($number => Ok(Self(<$enum>::$variant)),)+
-                    unknown => Err(FromSqlError::OutOfRange(unknown)),
-                }
-            }
-        }
-    };
+impl<T: Numbered> ToSql for Column<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(i64::from(self.0.number()).into())
+    }
 }
 
-numbered!(Category { Push = 1, Pull = 2, Delete = 3 });
-numbered!(LogicalCategory { Push = 1, Pull = 2, Delete = 3, Check = 4, UnresolvedDelete = 5 });
-numbered!(DeleteTarget { Tag = 1, Manifest = 2, Repository = 3 });
-numbered!(AddressSource { Peer = 1, Header = 2 });
-numbered!(TimeSource { Event = 0, Received = 1 });
-numbered!(Level { Quarter = 1, Hour = 2, Day = 3 });
+impl<T: Numbered> FromSql for Column<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let number = value.as_i64()?;
+        i16::try_from(number)
+            .ok()
+            .and_then(T::of_number)
+            .map(Self)
+            .ok_or(FromSqlError::OutOfRange(number))
+    }
+}
 
 /// The number of a scope's kind, and its key.
 pub(super) fn scope_columns(scope: &Scope) -> (i64, ToSqlOutput<'_>) {
@@ -271,20 +182,12 @@ pub(super) fn scope_of(number: i64, key: ValueRef<'_>) -> FromSqlResult<Scope> {
     }
 }
 
-/// All categories of logical events, the values of their column.
-pub(super) const LOGICAL_CATEGORIES: [LogicalCategory; 5] = [
-    LogicalCategory::Push,
-    LogicalCategory::Pull,
-    LogicalCategory::Delete,
-    LogicalCategory::Check,
-    LogicalCategory::UnresolvedDelete,
-];
-
 #[cfg(test)]
 mod tests {
     use rusqlite::{Connection, types::FromSql};
 
     use super::*;
+    use crate::{event::LogicalCategory, store::values::MEDIA_TYPES};
 
     fn round_trip<T: Clone, U: FromSql>(value: T) -> U
     where
@@ -397,12 +300,5 @@ mod tests {
                 .unwrap();
             assert_eq!(found, scope);
         }
-    }
-
-    #[test]
-    fn a_time_beyond_the_column_is_the_nearest_inside() {
-        let ancient: Timestamp = "0001-01-01T00:00:00Z".parse().unwrap();
-        assert_eq!(nanoseconds(ancient), i64::MIN);
-        assert_eq!(nanoseconds(Timestamp::MAX), i64::MAX);
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{error, info, warn};
 
 use super::{
-    append::{self, Batch, Outcome},
+    append::{self, Outcome},
     gate::Gate,
     keeping::{self, KeepingChange},
     known::Known,
@@ -29,7 +29,7 @@ use super::{
     touched::{Touched, TouchedRepository},
     usage::{self, UsageChange},
 };
-use crate::store::{Appended, RegistryKey, StoreError};
+use crate::store::{Appended, RegistryKey, StoreError, batch::Batch};
 
 /// Most deliveries of one transaction: bounds how long the first of them waits.
 const MOST_WAITING: usize = 1_000;

@@ -3,11 +3,8 @@
 use rusqlite::{OptionalExtension, TransactionBehavior};
 use tracing::warn;
 
-use super::{
-    super::{UNIT, append::Batch, gaps, gate::Pending},
-    Waiting, Writer,
-};
-use crate::store::{RegistryKey, StoreError};
+use super::{super::gaps, Waiting, Writer};
+use crate::store::{RegistryKey, StoreError, accounts::Pending, batch::Batch, room::UNIT};
 
 impl Writer {
     /// Answers those that are not taken now; the others have to be written.

@@ -56,6 +56,12 @@ const TOOLS: &[Tool] = &[
         "is a registry client of another make",
         Need::Always,
     ),
+    tool(
+        "/usr/lib/postgresql/15/bin/postgres",
+        "postgresql-15",
+        "is the database of the tests of its store",
+        Need::Always,
+    ),
     tool("runc", "runc", "starts containers", Need::RealNode),
     tool(
         "/usr/lib/cni/bridge",

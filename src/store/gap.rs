@@ -1,0 +1,14 @@
+//! Stretches of time whose events may be lost: why, and how many are kept.
+
+/// A registry process was not seen before: what another one had queued in memory may be
+/// gone (distribution's `notifications` keep their queue there).
+pub(super) const NEW_INSTANCE: &str = "NewInstance";
+/// A body that could not be read.
+pub(super) const QUARANTINED: &str = "Quarantined";
+/// Deliveries were answered that they cannot be taken now.
+pub(super) const REFUSED: &str = "Refused";
+
+/// Nearer than this, two gaps of one reason are kept as one.
+pub(super) const JOIN: i64 = 60 * 1_000_000_000;
+/// Most gaps of one source; the two oldest become one when there are more.
+pub(super) const MOST: i64 = 200;

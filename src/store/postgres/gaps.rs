@@ -1,0 +1,73 @@
+//! Stretches of time whose events may be lost, per source.
+
+use super::{failure::Failure, session::Session, values::get};
+use crate::store::gap::{JOIN, MOST};
+pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINED, REFUSED};
+
+/// Half-open, and never empty: it holds at least its start. The source's row is locked.
+pub(super) async fn open(
+    session: &Session,
+    source: i64,
+    reason: &str,
+    start: i64,
+    end: i64,
+) -> Result<(), Failure> {
+    let end = end.max(start.saturating_add(1));
+    let near = session
+        .query_opt(
+            "SELECT id FROM gaps
+             WHERE source = $1 AND reason = $2 AND start <= $4 AND finish >= $3
+             ORDER BY start DESC LIMIT 1",
+            &[
+                &source,
+                &reason,
+                &start.saturating_sub(JOIN),
+                &end.saturating_add(JOIN),
+            ],
+        )
+        .await?;
+    if let Some(row) = near {
+        session
+            .execute(
+                "UPDATE gaps SET start = least(start, $2), finish = greatest(finish, $3) WHERE id = $1",
+                &[&get::<i64>(&row, 0)?, &start, &end],
+            )
+            .await?;
+        return Ok(());
+    }
+    session
+        .execute(
+            "INSERT INTO gaps (source, reason, start, finish) VALUES ($1, $2, $3, $4)",
+            &[&source, &reason, &start, &end],
+        )
+        .await?;
+    bound(session, source).await
+}
+
+/// Keeps the number of gaps bounded without hiding one: the oldest are told as one
+/// longer stretch.
+async fn bound(session: &Session, source: i64) -> Result<(), Failure> {
+    let rows = session
+        .query(
+            "SELECT id, finish, count(*) OVER () FROM gaps WHERE source = $1 ORDER BY start LIMIT 2",
+            &[&source],
+        )
+        .await?;
+    let [kept, joined] = rows.as_slice() else {
+        return Ok(());
+    };
+    if get::<i64>(kept, 2)? <= MOST {
+        return Ok(());
+    }
+    let end = get::<i64>(kept, 1)?.max(get(joined, 1)?);
+    session
+        .execute("DELETE FROM gaps WHERE id = $1", &[&get::<i64>(joined, 0)?])
+        .await?;
+    session
+        .execute(
+            "UPDATE gaps SET finish = $2 WHERE id = $1",
+            &[&get::<i64>(kept, 0)?, &end],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,309 @@
+//! Links raw events after they are acknowledged: one repository after the other, each in a
+//! transaction of its own, those of this operator first. Several operators share the work:
+//! a repository is linked by whoever holds its lock.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{
+    changes::{self, OnChange},
+    failure::Failure,
+    relink::{Linking, source_names},
+    schema::repository_lock,
+    session::{Database, Session, within},
+    values::get,
+};
+use crate::store::{RegistryKey, StoreError, spans::Spans};
+
+/// What other operators and earlier runs left unlinked is looked for this often.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long linking rests when the database refuses, or another operator is at it.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long one transaction may take.
+const LINK_WITHIN: Duration = Duration::from_secs(30);
+/// How long somebody who asked waits for a database that refuses.
+const ASKED_WITHIN: Duration = Duration::from_mins(1);
+/// How often a transaction that met another one in its way is tried.
+const TRIES: u32 = 4;
+/// Most new raw events of one transaction, save where one stretch has more.
+const MOST: i64 = 5_000;
+
+pub(super) type Asked = oneshot::Sender<Result<(), StoreError>>;
+
+/// What waits, told by the writer.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    repositories: Mutex<HashSet<i64>>,
+    there: Notify,
+}
+
+impl Waiting {
+    pub(super) fn add(&self, repositories: impl IntoIterator<Item = i64>) {
+        self.repositories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(repositories);
+        self.there.notify_one();
+    }
+
+    fn take(&self) -> HashSet<i64> {
+        std::mem::take(&mut *self.repositories.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+pub(super) struct Linker {
+    pub(super) database: Arc<Database>,
+    pub(super) operator: i64,
+    pub(super) waiting: Arc<Waiting>,
+    pub(super) on_change: OnChange,
+    pub(super) cancel: CancellationToken,
+}
+
+/// What became of a repository.
+enum Linked {
+    /// Nothing waited.
+    Nothing,
+    /// Another operator is at it.
+    Busy,
+    /// Whether more of it waits.
+    Some { more: bool },
+}
+
+impl Linker {
+    /// Links until it is cancelled, and then what waits here.
+    pub(super) async fn run(self, mut asked: mpsc::Receiver<Asked>) {
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut busy = HashSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => break,
+                Some(reply) = asked.recv() => {
+                    // Nobody waits any more: it is linked all the same.
+                    let _ = reply.send(self.link_all().await);
+                }
+                () = self.waiting.there.notified() => busy.extend(self.link(self.waiting.take()).await),
+                () = tokio::time::sleep(RETRY), if !busy.is_empty() => {
+                    busy = self.link(std::mem::take(&mut busy)).await;
+                }
+                _ = sweep.tick() => self.sweep().await,
+            }
+        }
+        // What cannot be linked now is marked in the database.
+        self.link(self.waiting.take()).await;
+    }
+
+    async fn sweep(&self) {
+        match within(LINK_WITHIN, self.unlinked()).await {
+            Ok(repositories) => drop(self.link(repositories).await),
+            Err(error) => warn!(%error, "failed to look for events to link: trying again"),
+        }
+    }
+
+    /// Links what waits of these; those that somebody else is at. What fails waits for the next
+    /// sweep.
+    async fn link(&self, repositories: impl IntoIterator<Item = i64>) -> HashSet<i64> {
+        let mut queue: VecDeque<i64> = repositories.into_iter().collect();
+        let mut busy = HashSet::new();
+        while let Some(repository) = queue.pop_front() {
+            match self.link_one(repository).await {
+                Ok(Linked::Nothing | Linked::Some { more: false }) => {}
+                Ok(Linked::Some { more: true }) => queue.push_back(repository),
+                Ok(Linked::Busy) => {
+                    busy.insert(repository);
+                }
+                Err(error) if error.is_passing() => {
+                    warn!(%error, "failed to link events: trying again");
+                    break;
+                }
+                Err(error) => error!(repository, %error, "failed to link events"),
+            }
+        }
+        busy
+    }
+
+    /// Links all that waits anywhere by now.
+    async fn link_all(&self) -> Result<(), StoreError> {
+        let all = async {
+            let mut repositories = self.unlinked().await?;
+            while !repositories.is_empty() {
+                let mut busy = Vec::new();
+                for repository in repositories {
+                    loop {
+                        match self.link_one(repository).await? {
+                            Linked::Some { more: true } => {}
+                            Linked::Busy => {
+                                busy.push(repository);
+                                break;
+                            }
+                            Linked::Nothing | Linked::Some { more: false } => break,
+                        }
+                    }
+                }
+                if !busy.is_empty() {
+                    tokio::time::sleep(RETRY).await;
+                }
+                repositories = busy;
+            }
+            Ok(())
+        };
+        within(ASKED_WITHIN, all).await.map_err(Failure::write)
+    }
+
+    async fn unlinked(&self) -> Result<Vec<i64>, Failure> {
+        let session = self.database.session().await?;
+        let rows = session.query(UNLINKED, &[]).await?;
+        session.done();
+        rows.iter().map(|row| get(row, 0)).collect()
+    }
+
+    /// Again where another transaction was in its way.
+    async fn link_one(&self, repository: i64) -> Result<Linked, Failure> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.link_once(repository).await {
+                Err(error) if error.is_conflict() && tries < TRIES => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn link_once(&self, repository: i64) -> Result<Linked, Failure> {
+        let session = self.database.session().await?;
+        let (linked, changed) = within(LINK_WITHIN, Box::pin(self.link_in(&session, repository))).await?;
+        session.done();
+        if let Some((registry, path)) = changed {
+            (self.on_change)(&registry, &[path]);
+        }
+        Ok(linked)
+    }
+
+    /// One transaction. Lost in a crash it is done again: the mark goes with it, so that
+    /// nobody need wait for the disk.
+    async fn link_in(
+        &self,
+        session: &Session,
+        repository: i64,
+    ) -> Result<(Linked, Option<(RegistryKey, String)>), Failure> {
+        session
+            .batch_execute("BEGIN; SET LOCAL synchronous_commit = off")
+            .await?;
+        let lock = session
+            .query_opt(
+                "SELECT pg_try_advisory_xact_lock($1)",
+                &[&repository_lock(repository)],
+            )
+            .await?;
+        let is_ours = lock.map_or(Ok(false), |row| get(&row, 0))?;
+        if !is_ours {
+            session.batch_execute("ROLLBACK").await?;
+            return Ok((Linked::Busy, None));
+        }
+        let marks = Marks::load(session, repository).await?;
+        if marks.starts.is_empty() {
+            session.batch_execute("ROLLBACK").await?;
+            return Ok((Linked::Nothing, None));
+        }
+        let (registry, key, path) = name(session, repository).await?;
+        let sources = source_names(session, registry).await?;
+        let linking = Linking {
+            session,
+            repository,
+            path: &path,
+            sources: &sources,
+        };
+        linking.link(&marks.spans).await?;
+        marks.clear(session, repository).await?;
+        changes::tell(session, self.operator, registry, repository).await?;
+        session.batch_execute("COMMIT").await?;
+        Ok((Linked::Some { more: marks.more }, Some((key, path))))
+    }
+}
+
+/// Stretches that wait, the earliest first, and their marks.
+struct Marks {
+    spans: Spans,
+    starts: Vec<i64>,
+    /// The mark of each start.
+    of: Vec<i64>,
+    more: bool,
+}
+
+impl Marks {
+    async fn load(session: &Session, repository: i64) -> Result<Self, Failure> {
+        let mut marks = Self {
+            spans: Spans::default(),
+            starts: Vec::new(),
+            of: Vec::new(),
+            more: false,
+        };
+        let mut events = 0;
+        for row in session.query(MARKS, &[&repository]).await? {
+            if events >= MOST {
+                marks.more = true;
+                break;
+            }
+            let (start, mark, finish): (i64, i64, i64) = (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?);
+            events += get::<i64>(&row, 3)?;
+            marks.spans.add(start, finish);
+            marks.starts.push(start);
+            marks.of.push(mark);
+        }
+        Ok(marks)
+    }
+
+    /// All of them are linked. What came since has marks of its own.
+    async fn clear(&self, session: &Session, repository: i64) -> Result<(), Failure> {
+        let (Some(first), Some(last), Some(mark)) = (self.starts.first(), self.starts.last(), self.of.last())
+        else {
+            return Ok(());
+        };
+        session
+            .execute(CLEAR, &[&repository, first, last, mark, &self.of])
+            .await?;
+        Ok(())
+    }
+}
+
+async fn name(session: &Session, repository: i64) -> Result<(i64, RegistryKey, String), Failure> {
+    let row = session
+        .query_opt(
+            "SELECT g.id, g.namespace, g.name, g.uid, r.path
+             FROM repositories r JOIN registries g ON g.id = r.registry WHERE r.id = $1",
+            &[&repository],
+        )
+        .await?
+        .ok_or(Failure::Malformed("the number of a repository"))?;
+    let key = RegistryKey {
+        namespace: get(&row, 1)?,
+        name: get(&row, 2)?,
+        uid: get(&row, 3)?,
+    };
+    Ok((get(&row, 0)?, key, get(&row, 4)?))
+}
+
+/// Each repository by one step in the index.
+const UNLINKED: &str = "WITH RECURSIVE waiting (repository) AS (
+         SELECT min(repository) FROM unlinked
+         UNION ALL
+         SELECT (SELECT min(repository) FROM unlinked WHERE repository > waiting.repository)
+         FROM waiting WHERE waiting.repository IS NOT NULL
+     )
+     SELECT repository FROM waiting WHERE repository IS NOT NULL";
+
+pub(super) const MARKS: &str = "SELECT start, mark, finish, events FROM unlinked
+     WHERE repository = $1 ORDER BY start, mark LIMIT 1000";
+
+/// Those read, in their order, from $2 to ($3, $4); not what another transaction put between.
+pub(super) const CLEAR: &str = "DELETE FROM unlinked
+     WHERE repository = $1 AND start >= $2 AND (start, mark) <= ($3::bigint, $4::bigint)
+         AND mark = ANY ($5)";

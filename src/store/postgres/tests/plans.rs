@@ -1,0 +1,249 @@
+//! No hot statement reads a whole table, or sorts.
+
+use jiff::Timestamp;
+use tokio_postgres::{Client, types::ToSql};
+
+use super::{
+    super::{facts, linker, logical, manifests, opened, parts, pointers, purge, query, relink, sealing},
+    Postgres, connect,
+};
+use crate::store::{conformance::Backend, scan::Kind};
+
+/// Enough that an index is worth it: 40,000 events of two repositories in three days.
+const FILL: &str = "
+    INSERT INTO raw_events (repository, time, id, received, time_source, source, category, tag, digest, address)
+    SELECT n % 2, n * 6000000000, '\\x00' || n::text::bytea, n, 0, 1, CASE WHEN n % 100 = 0 THEN 3 ELSE 2 END,
+        'v' || n % 50, decode(md5((n % 50)::text) || md5('x'), 'hex'), '\\x0a000001'
+    FROM generate_series(1, 40000) n;
+    INSERT INTO logical_events (repository, category, time, id, received, time_source, tags, tagged, digest, raw_count)
+    SELECT repository, category, time, id, received, time_source, '[\"' || tag || '\"]', n % 2 = 0, digest, 1
+    FROM raw_events, LATERAL (SELECT get_byte(digest, 0) AS n) d;
+    INSERT INTO logical_tags (repository, tag, category, time, id)
+    SELECT repository, tag, category, time, id FROM raw_events;
+    INSERT INTO tag_facts (repository, tag, time, digest) SELECT repository, tag, time, digest FROM raw_events;
+    INSERT INTO tag_ends (repository, tag, time, digest) SELECT repository, tag, time, ''::bytea FROM raw_events;
+    INSERT INTO sealed (repository, level, start) SELECT repository, 2, time FROM raw_events;
+    INSERT INTO open_buckets (repository, level, start) SELECT repository, 2, time FROM raw_events;
+    INSERT INTO rollups (repository, level, start, scope, key, category, sums)
+    SELECT repository, 2, time, 1, digest, 2, digest FROM raw_events;
+    INSERT INTO unlinked (repository, start, mark, finish, events)
+    SELECT repository, time, time, time, 1 FROM raw_events;
+    ANALYZE";
+
+async fn plan(client: &Client, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> String {
+    let rows = client.query(&format!("EXPLAIN {sql}"), parameters).await.unwrap();
+    let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    lines.join("\n")
+}
+
+#[expect(clippy::too_many_lines, reason = "a table of statements")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hot_statements_search_by_index() {
+    let backend = Postgres::fresh().await;
+    backend.open().await.close().await.unwrap();
+    let client = connect(&backend.url).await;
+    client.batch_execute(FILL).await.unwrap();
+    client
+        .batch_execute("SET plan_cache_mode = force_custom_plan")
+        .await
+        .unwrap();
+    let (repository, category) = (1_i64, 2_i16);
+    let (first, last, nothing) = (0_i64, i64::MAX, vec![0_u8]);
+    let (tag, tags) = ("v7", vec!["v7"]);
+    let digest: Vec<u8> = vec![7; 32];
+    let (digests, ids, addresses) = (
+        vec![digest.clone()],
+        vec![vec![0_u8, 49]],
+        vec![vec![10_u8, 0, 0, 1]],
+    );
+    let (limit, categories) = (50_i64, vec![1_i16, 2, 4]);
+    let second = 1_000_000_000_i64;
+    let (starts, scope) = (vec![1_i64, 2], 1_i16);
+    let (start, end) = (60_000 * second, 60_010 * second);
+    let mut statements: Vec<(&str, &str, Vec<&(dyn ToSql + Sync)>, bool)> = Vec::new();
+    for (name, kind, key) in [
+        ("all", Kind::All, None::<&(dyn ToSql + Sync)>),
+        ("whole repository", Kind::WholeRepository, None),
+        ("tag", Kind::Tag, Some(&tag as &(dyn ToSql + Sync))),
+        ("tag delete", Kind::TagDelete, Some(&tag)),
+        ("tagged digest", Kind::TaggedDigest, Some(&digest)),
+        ("untagged digest", Kind::UntaggedDigest, Some(&digest)),
+    ] {
+        let mut parameters: Vec<&(dyn ToSql + Sync)> =
+            vec![&repository, &category, &first, &nothing, &last, &nothing, &limit];
+        parameters.extend(key);
+        statements.push((name, query::sql(kind).page, parameters, true));
+    }
+    statements.extend([
+        (
+            "raw events to link",
+            relink::RAW_IN_SPAN,
+            vec![&repository as &(dyn ToSql + Sync), &start, &end],
+            true,
+        ),
+        (
+            "neighbours",
+            relink::NEIGHBOURS,
+            vec![&repository, &start, &end, &start, &end, &digests, &addresses],
+            true,
+        ),
+        (
+            "deletes of requests",
+            relink::DELETES_OF_REQUESTS,
+            vec![&repository, &ids, &start, &end],
+            true,
+        ),
+        (
+            "logical events to replace",
+            relink::MADE_OF_OTHERS,
+            vec![&repository, &start, &end, &ids],
+            true,
+        ),
+        (
+            "deletes to replace",
+            relink::MADE_OF_DELETES,
+            vec![&repository, &start, &end, &ids],
+            true,
+        ),
+        (
+            "logical events to remove",
+            logical::DELETE,
+            vec![&repository, &categories, &start, &end, &ids],
+            true,
+        ),
+        (
+            "their tags",
+            logical::DELETE_TAGS,
+            vec![&repository, &categories, &start, &end, &ids, &tags],
+            true,
+        ),
+        (
+            "deletes by digest",
+            manifests::DELETES_BY_DIGEST,
+            vec![&repository, &digests],
+            true,
+        ),
+        (
+            "facts held",
+            pointers::HELD,
+            vec![&repository, &tags, &start],
+            false,
+        ),
+        (
+            "facts kept",
+            pointers::KEPT,
+            vec![&repository, &tags, &start, &end],
+            true,
+        ),
+        (
+            "ends of pointers",
+            pointers::ENDS,
+            vec![&repository, &tags, &digests, &start, &end],
+            true,
+        ),
+        ("marks", linker::MARKS, vec![&repository], true),
+        ("names of tags", facts::TAG_NAMES, vec![&repository], false),
+        (
+            "last of tags",
+            facts::LAST,
+            vec![&repository, &tags, &category],
+            true,
+        ),
+        (
+            "bound of expired logical events",
+            purge::BOUND_LOGICAL,
+            vec![&repository, &category, &first, &start, &limit],
+            true,
+        ),
+        (
+            "expired logical events",
+            purge::DELETE_LOGICAL,
+            vec![&repository, &category, &start, &end, &end],
+            true,
+        ),
+        (
+            "bound of expired raw events",
+            purge::BOUND_RAW,
+            vec![&repository, &first, &start, &limit],
+            true,
+        ),
+        (
+            "sums of buckets",
+            parts::SUMS,
+            vec![&repository, &category, &starts, &scope, &nothing, &category],
+            true,
+        ),
+        (
+            "sealed buckets",
+            parts::SEALED,
+            vec![&repository, &category, &first, &last],
+            true,
+        ),
+        (
+            "buckets to open",
+            opened::UNSEAL,
+            vec![&repository, &starts, &starts, &starts],
+            true,
+        ),
+        (
+            "open buckets",
+            sealing::OPEN,
+            vec![&category, &last, &first, &first, &limit],
+            true,
+        ),
+        (
+            "events of a bucket",
+            sealing::EVENTS,
+            vec![&repository, &start, &end],
+            true,
+        ),
+        (
+            "size of a bucket",
+            sealing::AT_MOST,
+            vec![&repository, &start, &end, &limit],
+            true,
+        ),
+        (
+            "expired raw events",
+            purge::DELETE_RAW,
+            vec![&repository, &start, &end, &end],
+            true,
+        ),
+    ]);
+    for (name, sql, parameters, is_ordered) in statements {
+        let plan = plan(&client, sql, &parameters).await;
+        let scans_a_table = plan
+            .lines()
+            .any(|line| line.contains("Seq Scan on") && !line.contains("Seq Scan on category_facts"));
+        assert!(!scans_a_table, "{name}:\n{plan}");
+        assert!(!is_ordered || !plan.contains("Sort"), "{name}:\n{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stretch_of_one_day_looks_into_its_partition_alone() {
+    let backend = Postgres::fresh().await;
+    let store = backend.open().await;
+    let client = connect(&backend.url).await;
+    let today = i64::try_from(Timestamp::now().as_nanosecond()).unwrap();
+    local_cluster::wait_until(std::time::Duration::from_secs(20), "partitions", async || {
+        let row = client
+            .query_one(
+                "SELECT count(*) FROM pg_inherits WHERE inhparent = 'raw_events'::regclass",
+                &[],
+            )
+            .await?;
+        let count: i64 = row.get(0);
+        anyhow::ensure!(count >= 5, "{count} partitions");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    client
+        .batch_execute("SET plan_cache_mode = force_custom_plan")
+        .await
+        .unwrap();
+    let plan = plan(&client, relink::RAW_IN_SPAN, &[&1_i64, &today, &(today + 1)]).await;
+    assert_eq!(plan.matches(" on raw_events").count(), 1, "{plan}");
+    store.close().await.unwrap();
+}
