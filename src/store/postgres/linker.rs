@@ -34,6 +34,8 @@ const ASKED_WITHIN: Duration = Duration::from_mins(1);
 const TRIES: u32 = 4;
 /// Most new raw events of one transaction, save where one stretch has more.
 const MOST: i64 = 5_000;
+/// Most stretches of one transaction.
+const MOST_MARKS: i64 = 1_000;
 
 pub(super) type Asked = oneshot::Sender<Result<(), StoreError>>;
 
@@ -247,7 +249,9 @@ impl Marks {
             more: false,
         };
         let mut events = 0;
-        for row in session.query(MARKS, &[&repository]).await? {
+        let rows = session.query(MARKS, &[&repository, &MOST_MARKS]).await?;
+        marks.more = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= MOST_MARKS;
+        for row in rows {
             if events >= MOST {
                 marks.more = true;
                 break;
@@ -301,7 +305,7 @@ const UNLINKED: &str = "WITH RECURSIVE waiting (repository) AS (
      SELECT repository FROM waiting WHERE repository IS NOT NULL";
 
 pub(super) const MARKS: &str = "SELECT start, mark, finish, events FROM unlinked
-     WHERE repository = $1 ORDER BY start, mark LIMIT 1000";
+     WHERE repository = $1 ORDER BY start, mark LIMIT $2";
 
 /// Those read, in their order, from $2 to ($3, $4); not what another transaction put between.
 pub(super) const CLEAR: &str = "DELETE FROM unlinked

@@ -141,7 +141,7 @@ async fn hot_statements_search_by_index() {
             vec![&repository, &tags, &digests, &start, &end],
             true,
         ),
-        ("marks", linker::MARKS, vec![&repository], true),
+        ("marks", linker::MARKS, vec![&repository, &limit], true),
         ("names of tags", facts::TAG_NAMES, vec![&repository], false),
         (
             "last of tags",

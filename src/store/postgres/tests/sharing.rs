@@ -79,6 +79,20 @@ async fn many_operators_at_once_store_each_event_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_of_many_stretches_is_linked_whole() {
+    let backend = Postgres::fresh().await;
+    let store = backend.open().await;
+    // Each waits for the linker as a stretch of its own.
+    let lines: Vec<StoredEvent> = (0..2500)
+        .map(|n| raw(&format!("g{n} {} a GET v1 @A", n * 2)))
+        .collect();
+    append(&store, delivery(lines)).await;
+    store.linked().await.unwrap();
+    assert_eq!(all(&store).await.len(), 2500);
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_without_a_time_of_its_own_is_stored_once() {
     let backend = Postgres::fresh().await;
     let store = backend.open().await;
