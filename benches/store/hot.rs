@@ -128,12 +128,12 @@ impl History {
         }
     }
 
-    /// The event of this number, in the order of time. Those beyond the last happen when it ends.
+    /// The event of this number, in the order of time; those beyond the last happen after the end.
     fn event(self, number: u64) -> RegistryEvent {
         let day = number / self.a_day;
         let place = u128::from(number) * NANOSECONDS_OF_A_DAY / u128::from(self.a_day);
         let time = Self::start() + SignedDuration::from_nanos(i64::try_from(place).unwrap_or(i64::MAX));
-        event(number, day, time.min(Self::end()))
+        event(number, day, time)
     }
 }
 

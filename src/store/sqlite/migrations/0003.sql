@@ -21,9 +21,10 @@ CREATE TABLE rollups (
     scope    INTEGER NOT NULL,
     key      ANY NOT NULL,
     category INTEGER NOT NULL,
-    sums     BLOB NOT NULL,
-    PRIMARY KEY (bucket, scope, key, category)
-) STRICT, WITHOUT ROWID;
+    sums     BLOB NOT NULL
+) STRICT;
+-- Apart from the sums, which are long: a tree of them would be deep.
+CREATE UNIQUE INDEX rollups_by_key ON rollups (bucket, scope, key, category);
 
 -- Buckets of which an event changed since they were looked at; none of them is sealed.
 CREATE TABLE open_buckets (
