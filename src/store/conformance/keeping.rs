@@ -96,21 +96,21 @@ pub(crate) async fn a_quota_gives_way_when_a_purge_makes_room_or_it_is_raised<B:
     refused(&store, delivery(pulls(5000, 5001))).await;
 
     // Raw events stay a while longer than the pulls that are made of them.
-    store.purge(registry(), at(604.0)).await.unwrap();
+    store.purge(registry(), at(20_000.0)).await.unwrap();
     assert_eq!(store.refusing(&registry()), None);
-    assert_eq!(append(&store, delivery(pulls(5000, 5004))).await.stored, 4);
-    refused(&store, delivery(pulls(5004, 5005))).await;
+    assert_eq!(append(&store, delivery(pulls(30_000, 30_010))).await.stored, 10);
+    refused(&store, delivery(pulls(30_010, 30_011))).await;
 
     store.keep(registry(), terms(Some(11))).await.unwrap();
     assert_eq!(store.refusing(&registry()), None);
-    assert_eq!(append(&store, delivery(pulls(5004, 5005))).await.stored, 1);
+    assert_eq!(append(&store, delivery(pulls(30_010, 30_011))).await.stored, 1);
     store.keep(registry(), terms(None)).await.unwrap();
-    assert_eq!(append(&store, delivery(pulls(6000, 6100))).await.stored, 100);
+    assert_eq!(append(&store, delivery(pulls(36_000, 36_100))).await.stored, 100);
     // Lowered, it removes nothing: it only refuses.
     store.keep(registry(), terms(Some(10))).await.unwrap();
-    refused(&store, delivery(pulls(7000, 7001))).await;
+    refused(&store, delivery(pulls(37_000, 37_001))).await;
     backend.settle(&store).await;
-    assert_eq!(all(&store).await.len(), 105);
+    assert_eq!(all(&store).await.len(), 111);
 }
 
 pub(crate) async fn events_that_are_there_already_take_no_part_of_a_quota<B: Backend>() {

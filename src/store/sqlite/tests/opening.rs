@@ -24,7 +24,7 @@ async fn a_schema_newer_than_this_version_is_refused_in_words() {
     drop(file);
     let refused = open(&backend).unwrap_err();
     assert!(
-        matches!(refused, StoreError::NewerSchema { found: 99, known: 3 }),
+        matches!(refused, StoreError::NewerSchema { found: 99, known: 5 }),
         "{refused}"
     );
     assert!(refused.to_string().contains("run a newer version"), "{refused}");
