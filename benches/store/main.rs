@@ -12,6 +12,7 @@ mod appends;
 mod fill;
 mod hot;
 mod load;
+#[path = "../cluster/machine.rs"]
 mod machine;
 mod numbers;
 mod postgres;

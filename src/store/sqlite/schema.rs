@@ -99,6 +99,12 @@ pub(super) struct Version {
 /// A connection that cannot write, to a file that is there, and what its head says.
 pub(super) fn open_existing(path: &Path) -> Result<(Connection, Version), StoreError> {
     check_library(rusqlite::version_number())?;
+    if !path.exists() {
+        return Err(StoreError::Open(format!(
+            "{}: there is none: name the folder that holds it",
+            path.display()
+        )));
+    }
     let open = || {
         let connection = open_reader(path)?;
         let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
