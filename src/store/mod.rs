@@ -16,6 +16,7 @@ mod scope;
 mod sought;
 mod spans;
 mod sqlite;
+mod tags;
 mod tallies;
 pub mod transfer;
 mod usage;

@@ -1,6 +1,6 @@
 //! Questions about what outlives events: tags and sources.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::{LogicalCategory, pointer},
-    store::{Gap, RegistryKey, SourceState, TagFacts, TagPointer, Window},
+    store::{Gap, RegistryKey, SourceState, TagFacts, TagPointer, Window, tags::with_pointers},
 };
 
 pub(super) async fn tag_pointers(
@@ -43,31 +43,15 @@ pub(super) async fn tags(
         .collect::<Result<_, _>>()?;
     let pushed = last(session, repository, &names, LogicalCategory::Push).await?;
     let pulled = last(session, repository, &names, LogicalCategory::Pull).await?;
-    let mut tags: BTreeMap<String, TagFacts> = BTreeMap::new();
-    for tag in names {
-        let facts = TagFacts {
-            digest: None,
-            last_push: pushed.get(&tag).copied(),
-            last_pull: pulled.get(&tag).copied(),
-            deleted: None,
-            tag: tag.clone(),
-        };
-        tags.insert(tag, facts);
-    }
-    // Oldest first: the last one of a tag tells what holds now.
+    let tags = names
+        .into_iter()
+        .map(|tag| {
+            let (push, pull) = (pushed.get(&tag).copied(), pulled.get(&tag).copied());
+            TagFacts::named(tag, push, pull)
+        })
+        .collect();
     let facts = pointers::facts(session, repository).await?;
-    for TagPointer { tag, digest, from } in pointer::pointers(&facts) {
-        let facts = tags.entry(tag.clone()).or_insert_with(|| TagFacts {
-            tag,
-            digest: None,
-            last_push: None,
-            last_pull: None,
-            deleted: None,
-        });
-        facts.deleted = digest.is_none().then_some(from);
-        facts.digest = digest;
-    }
-    Ok(tags.into_values().collect())
+    Ok(with_pointers(tags, pointer::pointers(&facts)))
 }
 
 /// Names of a repository's tags, each found by one step in the index whatever the number

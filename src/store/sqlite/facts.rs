@@ -1,14 +1,12 @@
 //! Questions about what outlives events: tags and sources.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{known::registry_id, pointers, query, values::Column};
 use crate::{
     event::{LogicalCategory, pointer},
-    store::{Gap, RegistryKey, SourceState, TagFacts, TagPointer, Window},
+    store::{Gap, RegistryKey, SourceState, TagFacts, TagPointer, Window, tags::with_pointers},
 };
 
 pub(super) fn tag_pointers(
@@ -31,33 +29,17 @@ pub(super) fn tags(
     let Some(repository) = query::repository(connection, registry, path)? else {
         return Ok(Vec::new());
     };
-    let mut tags: BTreeMap<String, TagFacts> = BTreeMap::new();
+    let mut tags = Vec::new();
     let mut names = connection.prepare_cached(TAG_NAMES)?;
     let mut rows = names.query([repository])?;
     while let Some(row) = rows.next()? {
         let tag: String = row.get(0)?;
-        let facts = TagFacts {
-            digest: None,
-            last_push: last(connection, repository, &tag, LogicalCategory::Push)?,
-            last_pull: last(connection, repository, &tag, LogicalCategory::Pull)?,
-            deleted: None,
-            tag: tag.clone(),
-        };
-        tags.insert(tag, facts);
+        let push = last(connection, repository, &tag, LogicalCategory::Push)?;
+        let pull = last(connection, repository, &tag, LogicalCategory::Pull)?;
+        tags.push(TagFacts::named(tag, push, pull));
     }
-    // Oldest first: the last one of a tag tells what holds now.
-    for TagPointer { tag, digest, from } in pointer::pointers(&pointers::facts(connection, repository)?) {
-        let facts = tags.entry(tag.clone()).or_insert_with(|| TagFacts {
-            tag,
-            digest: None,
-            last_push: None,
-            last_pull: None,
-            deleted: None,
-        });
-        facts.deleted = digest.is_none().then_some(from);
-        facts.digest = digest;
-    }
-    Ok(tags.into_values().collect())
+    let facts = pointers::facts(connection, repository)?;
+    Ok(with_pointers(tags, pointer::pointers(&facts)))
 }
 
 /// Names of a repository's tags, each found by one step in the index whatever the number
