@@ -83,6 +83,16 @@ pub enum RegistryEvidence {
     Events(Box<EventEvidence>),
 }
 
+impl RegistryEvidence {
+    /// What tags point at, as far as events told.
+    pub(super) fn pointers(&self) -> &[TagPointer] {
+        match self {
+            Self::None | Self::Conflict(_) => &[],
+            Self::Events(events) => &events.pointers,
+        }
+    }
+}
+
 /// The events of one repository as they belong to the question.
 #[derive(Debug)]
 pub struct EventEvidence {

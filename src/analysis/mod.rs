@@ -19,4 +19,4 @@ pub use evidence::{ClusterEvidence, ClusterState, EventEvidence, Evidence, Regis
 pub use fit::{STATUS_BYTES, fit};
 pub use history::TagHistory;
 pub use question::{Filter, InvalidQuestion, LONGEST_WINDOW, Question, Range, Subject};
-pub use report::report;
+pub use report::{asks_for_past, report};

@@ -10,7 +10,8 @@ use crate::{
 };
 
 use super::{
-    Evidence, Matched, Question, Range, RegistryEvidence, Subject, TagHistory, coverage, deployments,
+    ClusterEvidence, Evidence, Matched, Question, Range, RegistryEvidence, Subject, TagHistory, coverage,
+    deployments,
     deployments::count,
     events::{self, KnownClients},
     verdict,
@@ -25,14 +26,9 @@ pub fn report(
     generation: i64,
     now: Timestamp,
 ) -> ImageUsageReportStatus {
-    let no_pointers = Vec::new();
-    let pointers = match &evidence.registry {
-        RegistryEvidence::Events(events) => &events.pointers,
-        RegistryEvidence::None | RegistryEvidence::Conflict(_) => &no_pointers,
-    };
-    let history = TagHistory::new(pointers);
+    let history = TagHistory::new(evidence.registry.pointers());
     let known = KnownClients::new(&evidence.clusters);
-    let mut matched = matched(&question.subject, &history, evidence);
+    let mut matched = matched(&question.subject, &history, &evidence.clusters);
     let (value, reasons) = verdict::judge(&question.subject, &history, evidence, &known, &matched);
     deployments::without_shadows(&mut matched);
 
@@ -109,9 +105,24 @@ pub fn report(
     }
 }
 
-fn matched<'a>(subject: &Subject, history: &TagHistory, evidence: &'a Evidence) -> Vec<Matched<'a>> {
-    evidence
-        .clusters
+/// Whether the answer tells when something last ran: not for a tag or a digest that runs.
+#[must_use]
+pub fn asks_for_past(subject: &Subject, clusters: &[ClusterEvidence], registry: &RegistryEvidence) -> bool {
+    let history = TagHistory::new(registry.pointers());
+    match subject {
+        Subject::Repository => true,
+        Subject::Tag(_) | Subject::Digest(_) => !runs(&matched(subject, &history, clusters)),
+    }
+}
+
+fn runs(matched: &[Matched<'_>]) -> bool {
+    matched
+        .iter()
+        .any(|matched| matched.used.lifecycle == Lifecycle::Running)
+}
+
+fn matched<'a>(subject: &Subject, history: &TagHistory, clusters: &'a [ClusterEvidence]) -> Vec<Matched<'a>> {
+    clusters
         .iter()
         .flat_map(|cluster| {
             cluster.uses.iter().filter_map(move |used| {
@@ -129,10 +140,7 @@ fn last_in_use(
     matched: &[Matched<'_>],
     now: Timestamp,
 ) -> Option<Timestamp> {
-    if matched
-        .iter()
-        .any(|matched| matched.used.lifecycle == Lifecycle::Running)
-    {
+    if runs(matched) {
         return None;
     }
     evidence
@@ -219,7 +227,7 @@ fn tags(
         .into_iter()
         .map(|name| {
             let subject = Subject::Tag(name.to_owned());
-            let matched = matched(&subject, history, evidence);
+            let matched = matched(&subject, history, &evidence.clusters);
             let (verdict, _) = verdict::judge(&subject, history, evidence, known, &matched);
             let facts = facts.get(name);
             TagLine {

@@ -220,20 +220,13 @@ pub enum SameCluster {
     CountedEach,
 }
 
-/// What the store knows of clusters, by the uid of their authorisation.
-#[derive(Debug, Default)]
-pub struct Recalled {
-    /// What those that were not read since the start were last seen to run.
-    pub last_known: BTreeMap<String, LastKnown>,
-    /// Since when and until when they ran what.
-    pub spans: HashMap<String, Vec<UsageSpan>>,
-}
-
-/// What the selected clusters say; `Err` names one that has not been read yet, so that an answer would lack it.
+/// What the selected clusters say, each in its place; `Err` names one that has not been read yet, so that an answer
+/// would lack it. Of those that were not read since the start, `last_known` is what they were last seen to run, by the
+/// uid of their authorisation.
 pub fn evidence(
     seen: &[Seen],
     question: &InventoryQuestion<'_>,
-    recalled: &Recalled,
+    last_known: &BTreeMap<String, LastKnown>,
     same_cluster: SameCluster,
 ) -> Result<Vec<ClusterEvidence>, ObjectKey> {
     // Of several authorisations of one cluster, the first that is synced counts; without any, the first.
@@ -257,7 +250,7 @@ pub fn evidence(
                 },
                 _ => one.state().ok_or_else(|| one.cluster.key.clone())?,
             };
-            Ok(cluster_evidence(one, state, question, recalled))
+            Ok(cluster_evidence(one, state, question, last_known))
         })
         .collect()
 }
@@ -281,7 +274,7 @@ fn cluster_evidence(
     }: &Seen,
     state: ClusterState,
     question: &InventoryQuestion<'_>,
-    recalled: &Recalled,
+    last_known: &BTreeMap<String, LastKnown>,
 ) -> ClusterEvidence {
     let in_scope = |namespace: &str| cluster.scope.includes(namespace);
     let nothing = ClusterEvidence {
@@ -296,22 +289,11 @@ fn cluster_evidence(
         node_addresses: Vec::new(),
         egress: cluster.egress.clone(),
     };
-    if matches!(
-        nothing.state,
-        ClusterState::SameCluster { .. } | ClusterState::Suspended { .. }
-    ) {
+    if !shows_workloads(&nothing.state) {
         return nothing;
     }
-    let spans = recalled.spans.get(&cluster.uid).into_iter().flatten();
-    let nothing = ClusterEvidence {
-        past: spans
-            .filter(|span| in_scope(&span.used.namespace))
-            .cloned()
-            .collect(),
-        ..nothing
-    };
     match (&cluster.link, &nothing.state) {
-        (_, &ClusterState::Unreachable { reason, .. }) => match recalled.last_known.get(&cluster.uid) {
+        (_, &ClusterState::Unreachable { reason, .. }) => match last_known.get(&cluster.uid) {
             Some(LastKnown { as_of, uses }) => ClusterEvidence {
                 state: ClusterState::Stale {
                     since: *as_of,
@@ -345,6 +327,26 @@ fn cluster_evidence(
             }
         }
     }
+}
+
+/// Adds since when and until when the clusters ran what, by the uid of their authorisation. `evidence` is what
+/// [`evidence`] said of `seen`.
+pub fn add_past(evidence: &mut [ClusterEvidence], seen: &[Seen], mut spans: HashMap<String, Vec<UsageSpan>>) {
+    for (evidence, Seen { cluster, .. }) in evidence.iter_mut().zip(seen) {
+        if shows_workloads(&evidence.state) {
+            evidence.past = spans.remove(&cluster.uid).unwrap_or_default();
+            evidence
+                .past
+                .retain(|span| cluster.scope.includes(&span.used.namespace));
+        }
+    }
+}
+
+fn shows_workloads(state: &ClusterState) -> bool {
+    !matches!(
+        state,
+        ClusterState::SameCluster { .. } | ClusterState::Suspended { .. }
+    )
 }
 
 fn cluster_name(cluster: &AuthorizedCluster) -> ClusterName {

@@ -13,11 +13,11 @@ use tracing::warn;
 use crate::{
     cluster::Session,
     image::RepositoryName,
-    store::{RepositoryUses, StoreError},
+    store::{LastKnown, RepositoryUses, StoreError},
 };
 
 use super::{
-    clusters::{AuthorizedCluster, Link, Recalled, Seen},
+    clusters::{AuthorizedCluster, Link, Seen},
     touch::ObjectKey,
     world::World,
 };
@@ -204,21 +204,17 @@ async fn tidy(world: &World) {
     }
 }
 
-/// What the store knows of these clusters, of those that were not read since the start also what they last ran.
+/// What those of these clusters that were not read since the start were last seen to run, by uid.
 pub async fn recall(
     world: &World,
     seen: &[Seen],
     repositories: &[RepositoryName],
-) -> Result<Recalled, StoreError> {
-    let uids = seen.iter().map(|one| one.cluster.uid.clone()).collect();
-    let mut recalled = Recalled {
-        last_known: BTreeMap::new(),
-        spans: world.usage.usage_spans(uids, repositories.to_vec()).await?,
-    };
+) -> Result<BTreeMap<String, LastKnown>, StoreError> {
+    let mut last_known = BTreeMap::new();
     for one in seen.iter().filter(|one| one.is_unread()) {
         let uid = one.cluster.uid.clone();
         let known = world.usage.last_known(uid.clone(), repositories.to_vec()).await?;
-        recalled.last_known.extend(known.map(|known| (uid, known)));
+        last_known.extend(known.map(|known| (uid, known)));
     }
-    Ok(recalled)
+    Ok(last_known)
 }

@@ -2,8 +2,7 @@ use super::fixture::{
     answer, cluster, digest, events, evidence, known, now, question, tag, tally, time, used,
 };
 use crate::{
-    analysis::ClusterEvidence,
-    analysis::{Evidence, RegistryEvidence, Subject, fit, report},
+    analysis::{ClusterEvidence, Evidence, RegistryEvidence, Subject, asks_for_past, fit, report},
     cluster::{
         ContainerType,
         Lifecycle::{Finished, Revision, Running, Scheduled, Template},
@@ -284,6 +283,9 @@ fn what_runs_no_more_was_last_in_use_when_its_last_container_ended() {
 
     let running = with(vec![used(V1, Some("a"), Running, 1)], past.clone());
     assert_eq!(last(tag("v1"), &running), None, "it is in use");
+    let asks = |subject, evidence: &Evidence| asks_for_past(&subject, &evidence.clusters, &evidence.registry);
+    assert!(asks(tag("v1"), &gone) && asks(Subject::Repository, &running));
+    assert!(!asks(tag("v1"), &running), "what runs has no end to tell");
     let scaled = with(vec![used(V1, None, Template, 0)], past);
     assert_eq!(last(tag("v1"), &scaled), Some(time("2026-06-30T09:00:00Z")));
     let ended_just_now = with(Vec::new(), vec![ran(V1, "a", None)]);

@@ -71,8 +71,8 @@ pub async fn gather(
         digests: &digests,
     };
     let seen: Vec<Seen> = selection.clusters.iter().map(Seen::now).collect();
-    let recalled = match last_known::recall(world, &seen, &repositories).await {
-        Ok(recalled) => recalled,
+    let last_known = match last_known::recall(world, &seen, &repositories).await {
+        Ok(last_known) => last_known,
         Err(error) => return store_failed(error),
     };
     let same_cluster = if world.settings.count_same_cluster_twice {
@@ -80,10 +80,17 @@ pub async fn gather(
     } else {
         SameCluster::CountedOnce
     };
-    let clusters = match clusters::evidence(&seen, &inventory_question, &recalled, same_cluster) {
+    let mut clusters = match clusters::evidence(&seen, &inventory_question, &last_known, same_cluster) {
         Ok(clusters) => clusters,
         Err(cluster) => return Gathered::Waiting(cluster),
     };
+    if analysis::asks_for_past(&question.subject, &clusters, &registry) {
+        let uids = seen.iter().map(|one| one.cluster.uid.clone()).collect();
+        match world.usage.usage_spans(uids, repositories.clone()).await {
+            Ok(spans) => clusters::add_past(&mut clusters, &seen, spans),
+            Err(error) => return store_failed(error),
+        }
+    }
     if let (Lookup::One(registry), RegistryEvidence::Events(events), Subject::Repository) =
         (&lookup, &mut registry, &question.subject)
     {
