@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    crd::{ClusterName, ConditionStatus, Coverage},
+    crd::{ClientDetails, ClusterName, ConditionStatus, Coverage},
     event::ClientRole,
 };
 
@@ -282,6 +282,14 @@ pub fn of_registry(
                     Some("no event has told what the tag points at".to_owned()),
                 ));
             }
+            if let Some(what) = hidden(events.client_details) {
+                coverage.push(entry(
+                    &events.registry,
+                    "ClientDetailsHidden",
+                    None,
+                    Some(format!("the ImageRegistry does not show this namespace {what}")),
+                ));
+            }
             if events
                 .tally
                 .iter()
@@ -299,6 +307,15 @@ pub fn of_registry(
             }
             coverage
         }
+    }
+}
+
+/// What of clients the registry keeps to itself.
+fn hidden(details: ClientDetails) -> Option<&'static str> {
+    match details {
+        ClientDetails::Full => None,
+        ClientDetails::Network => Some("client addresses, actors and user agents"),
+        ClientDetails::None => Some("who its clients are and whence they come"),
     }
 }
 
@@ -327,6 +344,15 @@ pub fn events_complete(evidence: &RegistryEvidence, question: &Question, now: Ti
         }
         RegistryEvidence::Events(events) => events,
     };
+    if events.client_details == ClientDetails::None && !question.filter.network_types.is_empty() {
+        return Completeness::missing(
+            "ClientDetailsHidden",
+            format!(
+                "{} does not show this namespace the network types that spec.events.networkTypes asks for",
+                events.registry
+            ),
+        );
+    }
     let Some(since) = events.sources.iter().map(|source| source.since).max() else {
         return Completeness::missing(
             "NothingReceived",

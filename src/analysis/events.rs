@@ -9,12 +9,12 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::{
-    crd::{EventCategory, EventLine, NetworkType, Summary},
-    event::{self, Attribution, Client, ClientRole, DeleteTarget, LogicalCategory, Network, TimeSource},
+    crd::{ClientDetails, EventCategory, EventLine, NetworkType, Summary},
+    event::{self, Attribution, Client, ClientRole, DeleteTarget, LogicalCategory, TimeSource},
     store::{AttributedEvent, Tally},
 };
 
-use super::{ClusterEvidence, Filter, Subject, deployments::count};
+use super::{ClusterEvidence, EventEvidence, Filter, Subject, deployments::count};
 
 /// The clients that the selected clusters explain, each with what to call it.
 #[derive(Debug, Default)]
@@ -77,11 +77,11 @@ impl Filter {
         self.categories.is_empty() || self.categories.contains(&category)
     }
 
-    /// Whether an event of a client on this network is listed.
+    /// Whether an event of this client is listed. Nobody learns by a filter what is not shown.
     #[must_use]
-    pub fn lets_through(&self, network_type: Option<event::NetworkType>) -> bool {
+    pub fn lets_through(&self, client: &Client, details: ClientDetails) -> bool {
         self.network_types.is_empty()
-            || network_type.is_some_and(|network_type| {
+            || shown_network(client, details).is_some_and(|network_type| {
                 self.network_types.contains(&match network_type {
                     event::NetworkType::Public => NetworkType::Public,
                     event::NetworkType::Private => NetworkType::Private,
@@ -90,18 +90,23 @@ impl Filter {
     }
 }
 
+fn shown_network(client: &Client, details: ClientDetails) -> Option<event::NetworkType> {
+    match details {
+        ClientDetails::None => None,
+        ClientDetails::Network | ClientDetails::Full => client.network_type,
+    }
+}
+
 /// The event line: what is listed, as the report shows it.
 #[must_use]
-pub fn lines(
-    events: &[AttributedEvent],
-    network: &Network,
-    known: &KnownClients,
-    subject: &Subject,
-) -> Vec<EventLine> {
+pub fn lines(events: &EventEvidence, known: &KnownClients, subject: &Subject) -> Vec<EventLine> {
+    let details = events.client_details;
+    let is_full = details == ClientDetails::Full;
     events
+        .lines
         .iter()
         .map(|AttributedEvent { event, attribution }| {
-            let client = network.client(event.address);
+            let client = events.network.client(event.address);
             let asked = match subject {
                 Subject::Tag(tag) => event.tags.iter().find(|named| *named == tag),
                 Subject::Digest(_) | Subject::Repository => None,
@@ -129,19 +134,22 @@ pub fn lines(
                     Attribution::Shared => "Shared",
                 }
                 .to_owned(),
-                network_type: client.network_type.map(|network_type| {
+                network_type: shown_network(&client, details).map(|network_type| {
                     match network_type {
                         event::NetworkType::Public => "Public",
                         event::NetworkType::Private => "Private",
                     }
                     .to_owned()
                 }),
-                client_ip: client.ip.map(|address| address.to_string()),
-                claimed_client_ip: client.claimed_ip.map(|address| address.to_string()),
-                client: if client.role == ClientRole::Proxy {
-                    Some("trusted proxy".to_owned())
-                } else {
-                    known.of(&client).map(str::to_owned)
+                client_ip: client.ip.filter(|_| is_full).map(|address| address.to_string()),
+                claimed_client_ip: client
+                    .claimed_ip
+                    .filter(|_| is_full)
+                    .map(|address| address.to_string()),
+                client: match (details, client.role) {
+                    (ClientDetails::None, _) => None,
+                    (_, ClientRole::Proxy) => Some("trusted proxy".to_owned()),
+                    (_, ClientRole::Client) => known.of(&client).map(str::to_owned),
                 },
                 event_time: event.time,
                 time_source: match event.time_source {
@@ -151,8 +159,8 @@ pub fn lines(
                 .to_owned(),
                 tag: asked.or(event.tags.first()).cloned(),
                 digest: event.digest.as_ref().map(ToString::to_string),
-                actor: event.actor.clone(),
-                user_agent: event.user_agent.clone(),
+                actor: event.actor.clone().filter(|_| is_full),
+                user_agent: event.user_agent.clone().filter(|_| is_full),
                 raw_count: event.raw_count,
                 id: event.id.clone(),
             }
@@ -161,27 +169,28 @@ pub fn lines(
 }
 
 /// The numbers of the events that the filter lets through.
-pub fn summarise(
-    summary: &mut Summary,
-    tallies: &[Tally],
-    filter: &Filter,
-    network: &Network,
-    known: &KnownClients,
-) {
+pub fn summarise(summary: &mut Summary, events: &EventEvidence, filter: &Filter, known: &KnownClients) {
     let mut counts = Counts::default();
-    for tally in tallies {
-        counts.add(tally, filter, network, known);
+    for tally in &events.tally {
+        let client = events.network.client(tally.address);
+        if filter.lets_through(&client, events.client_details) {
+            counts.add(tally, &client, filter, known);
+        } else if shown_network(&client, events.client_details).is_none() && filter.asks_for(category(tally))
+        {
+            counts.without_network_type += tally.count;
+        }
     }
     let asked = |category, value| filter.asks_for(category).then_some(value);
     summary.pushes = asked(EventCategory::Push, counts.pushes);
     summary.pulls = asked(EventCategory::Pull, counts.pulls);
     summary.checks = asked(EventCategory::Pull, counts.checks);
     summary.shared_pulls = asked(EventCategory::Pull, counts.shared_pulls);
-    summary.public_pulls = asked(EventCategory::Pull, counts.public_pulls);
+    let shows_networks = events.client_details != ClientDetails::None;
+    summary.public_pulls = asked(EventCategory::Pull, counts.public_pulls).filter(|_| shows_networks);
     summary.deletes = asked(EventCategory::Delete, counts.deletes);
     summary.unresolved_deletes = asked(EventCategory::Delete, counts.unresolved_deletes);
     summary.client_addresses = Some(count(counts.addresses.len()));
-    summary.unknown_addresses = Some(count(counts.unknown.len()));
+    summary.unknown_addresses = shows_networks.then_some(count(counts.unknown.len()));
     summary.without_network_type = (!filter.network_types.is_empty()).then_some(counts.without_network_type);
     summary.last_push = counts.last_push;
     summary.last_pull = counts.last_pull;
@@ -207,27 +216,24 @@ struct Counts {
     last_check: Option<Timestamp>,
 }
 
+/// What it is called in a filter.
+fn category(tally: &Tally) -> EventCategory {
+    match tally.category {
+        LogicalCategory::Push => EventCategory::Push,
+        LogicalCategory::Pull | LogicalCategory::Check => EventCategory::Pull,
+        LogicalCategory::Delete | LogicalCategory::UnresolvedDelete => EventCategory::Delete,
+    }
+}
+
 impl Counts {
-    fn add(&mut self, tally: &Tally, filter: &Filter, network: &Network, known: &KnownClients) {
-        let category = match tally.category {
-            LogicalCategory::Push => EventCategory::Push,
-            LogicalCategory::Pull | LogicalCategory::Check => EventCategory::Pull,
-            LogicalCategory::Delete | LogicalCategory::UnresolvedDelete => EventCategory::Delete,
-        };
-        if !filter.asks_for(category) {
-            return;
-        }
-        let client = network.client(tally.address);
-        if !filter.lets_through(client.network_type) {
-            if client.network_type.is_none() {
-                self.without_network_type += tally.count;
-            }
+    fn add(&mut self, tally: &Tally, client: &Client, filter: &Filter, known: &KnownClients) {
+        if !filter.asks_for(category(tally)) {
             return;
         }
         let public = client.network_type == Some(event::NetworkType::Public);
         if let Some(address) = client.ip {
             self.addresses.insert(address);
-            if public && known.of(&client).is_none() {
+            if public && known.of(client).is_none() {
                 self.unknown.insert(address);
             }
         }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     cluster::WorkloadUse,
-    crd::{ClusterName, Coverage, WorkloadDetail},
+    crd::{ClientDetails, ClusterName, Coverage, WorkloadDetail},
     event::Network,
     store::{AttributedEvent, SourceState, TagFacts, TagPointer, Tally, UsageSpan},
 };
@@ -100,6 +100,8 @@ pub struct EventEvidence {
     pub registry: String,
     pub retention: SignedDuration,
     pub network: Arc<Network>,
+    /// What the registry lets this report say of clients.
+    pub client_details: ClientDetails,
     pub pointers: Vec<TagPointer>,
     pub tags: Vec<TagFacts>,
     pub sources: Vec<SourceState>,

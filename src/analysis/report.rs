@@ -39,14 +39,8 @@ pub fn report(
     if let RegistryEvidence::Events(events) = &evidence.registry
         && !events.sources.is_empty()
     {
-        events::summarise(
-            &mut summary,
-            &events.tally,
-            &question.filter,
-            &events.network,
-            &known,
-        );
-        lines = events::lines(&events.lines, &events.network, &known, &question.subject);
+        events::summarise(&mut summary, events, &question.filter, &known);
+        lines = events::lines(events, &known, &question.subject);
         let shown = count(lines.len());
         let counted = [
             summary.pushes,

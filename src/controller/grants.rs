@@ -59,7 +59,7 @@ pub fn serving<'a, G: Grant>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crd::LabelSelector;
+    use crate::crd::{ClientDetails, LabelSelector};
 
     fn grant(from: NamespacesFrom) -> Vec<RegistryGrant> {
         let team = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
@@ -71,6 +71,7 @@ mod tests {
                     ..LabelSelector::default()
                 }),
             },
+            client_details: ClientDetails::default(),
         }]
     }
 

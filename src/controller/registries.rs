@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::SignedDuration;
 
 use crate::{
-    crd::RegistryGrant,
+    crd::{ClientDetails, RegistryGrant},
     event::Network,
     image::RepositoryName,
     store::{RegistryKey, Terms},
@@ -66,6 +66,19 @@ impl Registry {
                 path: path.to_owned(),
             })
             .collect()
+    }
+
+    /// What reports in `namespace`, which has these labels, may say of clients; nothing where it does not serve them.
+    #[must_use]
+    pub fn client_details(
+        &self,
+        namespace: &str,
+        labels: Option<&BTreeMap<String, String>>,
+    ) -> Option<ClientDetails> {
+        let own = &self.key.namespace;
+        grants::serving(&self.allowed, own, self.is_granting, namespace, labels)
+            .map(|grant| grant.client_details)
+            .max()
     }
 
     /// What is kept of it.
@@ -136,17 +149,7 @@ impl Registries {
             .all()
             .into_iter()
             .filter(|registry| registry.hosts.iter().any(|claimed| claimed == host))
-            .filter(|registry| {
-                let Registry {
-                    allowed,
-                    key,
-                    is_granting,
-                    ..
-                } = registry.as_ref();
-                grants::serving(allowed, &key.namespace, *is_granting, namespace, labels)
-                    .next()
-                    .is_some()
-            })
+            .filter(|registry| registry.client_details(namespace, labels).is_some())
             .collect();
         let (granting, own): (Vec<_>, Vec<_>) = claims.into_iter().partition(|registry| registry.is_granting);
         let level = if granting.is_empty() { own } else { granting };
@@ -189,6 +192,7 @@ mod tests {
             quota: None,
             allowed: vec![RegistryGrant {
                 namespaces: ReportNamespaces { from, selector: None },
+                client_details: ClientDetails::Full,
             }],
             is_granting,
         }
@@ -204,6 +208,31 @@ mod tests {
             Lookup::Conflict(names) => names.join("+"),
             Lookup::One(registry) => registry.key.to_string(),
         }
+    }
+
+    #[test]
+    fn of_several_grants_the_one_that_shows_most_counts() {
+        let grant = |from, client_details| RegistryGrant {
+            namespaces: ReportNamespaces { from, selector: None },
+            client_details,
+        };
+        let registry = Registry {
+            allowed: vec![
+                grant(NamespacesFrom::Same, ClientDetails::Network),
+                grant(NamespacesFrom::All, ClientDetails::None),
+            ],
+            ..registry("team", "own", true, NamespacesFrom::Same)
+        };
+        assert_eq!(
+            registry.client_details("team", None),
+            Some(ClientDetails::Network)
+        );
+        assert_eq!(registry.client_details("other", None), Some(ClientDetails::None));
+        let not_granting = Registry {
+            is_granting: false,
+            ..registry
+        };
+        assert_eq!(not_granting.client_details("other", None), None);
     }
 
     #[test]

@@ -87,6 +87,21 @@ pub struct RegistryGrant {
     /// The namespaces whose reports are served.
     #[serde(default)]
     pub namespaces: ReportNamespaces,
+    /// Full: the reports show addresses, actors and user agents. Network: instead of them only whether a client's
+    /// network is public or private, and which cluster a client belongs to. None: nothing of clients; a filter on
+    /// network types leaves out every event. Counts stay. Where several entries serve a report, the one that shows
+    /// most wins.
+    #[serde(default)]
+    pub client_details: ClientDetails,
+}
+
+/// How much reports say of a registry's clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ClientDetails {
+    None,
+    Network,
+    #[default]
+    Full,
 }
 
 /// How much is kept of a registry.

@@ -28,9 +28,10 @@ pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
 pub use duration::parse_duration;
 pub use files::{files, write};
 pub use image_registry::{
-    Bearer, BearerSecretRef, CategoryCoverage, CoverageGap, Endpoint, EventCounts, EventSource,
-    ForwardedAddress, ImageRegistry, ImageRegistrySpec, ImageRegistryStatus, RegistryGrant, RegistryNetwork,
-    RegistryQuota, SourceFormat, SourceStatus, Webhook, WebhookAuthentication, WebhookAuthenticationType,
+    Bearer, BearerSecretRef, CategoryCoverage, ClientDetails, CoverageGap, Endpoint, EventCounts,
+    EventSource, ForwardedAddress, ImageRegistry, ImageRegistrySpec, ImageRegistryStatus, RegistryGrant,
+    RegistryNetwork, RegistryQuota, SourceFormat, SourceStatus, Webhook, WebhookAuthentication,
+    WebhookAuthenticationType,
 };
 pub use image_usage_report::{
     ClusterSelection, EventCategory, EventFilter, ImageUsageReport, ImageUsageReportSpec, NetworkType,

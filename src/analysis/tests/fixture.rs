@@ -8,7 +8,7 @@ use crate::{
         Subject,
     },
     cluster::{ContainerType, Lifecycle, WorkloadUse},
-    crd::{ClusterName, ImageUsageReportStatus, WorkloadDetail},
+    crd::{ClientDetails, ClusterName, ImageUsageReportStatus, WorkloadDetail},
     event::{AddressSource, Attribution, ForwardedAddress, LogicalCategory, Network, SourceAddress},
     image::{Digest, Reference, RunningDigest, RunningForm},
     store::{Gap, SourceState, TagPointer, Tally, Window},
@@ -108,6 +108,7 @@ pub fn events(pointers: &[(&str, char)]) -> EventEvidence {
     EventEvidence {
         registry: "system/registry".into(),
         retention: SignedDuration::from_hours(24 * 30),
+        client_details: ClientDetails::Full,
         network: Arc::new(Network::new::<&str>(ForwardedAddress::Untrusted, &[], &[]).unwrap()),
         pointers: pointers
             .iter()

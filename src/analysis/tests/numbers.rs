@@ -2,15 +2,20 @@ use super::fixture::{
     answer, cluster, digest, events, evidence, known, now, question, tag, tally, time, used,
 };
 use crate::{
-    analysis::{ClusterEvidence, Evidence, RegistryEvidence, Subject, asks_for_past, fit, report},
+    analysis::{
+        ClusterEvidence, EventEvidence, Evidence, RegistryEvidence, Subject, asks_for_past, fit, report,
+    },
     cluster::{
         ContainerType,
         Lifecycle::{Finished, Revision, Running, Scheduled, Template},
         WorkloadUse,
     },
-    crd::{EventCategory, ImageUsageReportStatus, NetworkType, Summary, WorkloadDetail},
-    event::{Attribution, LogicalCategory},
-    store::UsageSpan,
+    crd::{
+        ClientDetails, EventCategory, ImageUsageReportStatus, NetworkType, Summary, WorkloadDetail,
+        condition_type,
+    },
+    event::{AddressSource, Attribution, LogicalCategory, LogicalEvent, SourceAddress, TimeSource},
+    store::{AttributedEvent, UsageSpan},
 };
 
 const V1: &str = "r.example/team/app:v1";
@@ -132,6 +137,102 @@ fn the_summary_counts_by_category_network_and_address() {
         (None, Some(5), None)
     );
     assert_eq!(public.without_network_type, Some(4), "dropped, and said so");
+}
+
+#[test]
+fn a_registry_shows_of_its_clients_what_it_grants() {
+    let line = |ip: &str, source| AttributedEvent {
+        event: LogicalEvent {
+            address: Some(SourceAddress {
+                ip: ip.parse().unwrap(),
+                source,
+            }),
+            actor: Some("somebody".into()),
+            user_agent: Some("containerd/2.3".into()),
+            id: "an id".into(),
+            category: LogicalCategory::Pull,
+            target: None,
+            repository: "team/app".into(),
+            tags: vec!["v1".into()],
+            digest: None,
+            media_type: None,
+            time: time("2026-06-30T10:00:00Z"),
+            time_source: TimeSource::Event,
+            raw_count: 1,
+        },
+        attribution: Attribution::Named,
+    };
+    let shown = |client_details, networks: &[NetworkType]| {
+        let events = EventEvidence {
+            client_details,
+            tally: vec![
+                tally(LogicalCategory::Pull, Some("192.0.2.10"), 3),
+                tally(LogicalCategory::Pull, Some("203.0.113.7"), 2),
+            ],
+            lines: vec![
+                line("192.0.2.10", AddressSource::Peer),
+                line("203.0.113.7", AddressSource::Header),
+            ],
+            ..events(&[("v1", 'a')])
+        };
+        let registry = RegistryEvidence::Events(Box::new(events));
+        let evidence = evidence(vec![cluster("one", Vec::new())], registry);
+        let mut question = question(tag("v1"));
+        question.filter.network_types = networks.iter().copied().collect();
+        report(&question, &evidence, &ImageUsageReportStatus::default(), 1, now())
+    };
+    for (details, expected) in [
+        (
+            ClientDetails::Full,
+            [
+                "Public 192.0.2.10 - node of system/one somebody containerd/2.3",
+                "- - 203.0.113.7 - somebody containerd/2.3",
+            ],
+        ),
+        (
+            ClientDetails::Network,
+            ["Public - - node of system/one - -", "- - - - - -"],
+        ),
+        (ClientDetails::None, ["- - - - - -", "- - - - - -"]),
+    ] {
+        let status = shown(details, &[]);
+        let told: Vec<String> = status
+            .events
+            .iter()
+            .map(|line| {
+                [
+                    &line.network_type,
+                    &line.client_ip,
+                    &line.claimed_client_ip,
+                    &line.client,
+                    &line.actor,
+                    &line.user_agent,
+                ]
+                .map(|field| field.as_deref().unwrap_or("-"))
+                .join(" ")
+            })
+            .collect();
+        assert_eq!(told, expected, "{details:?}");
+        let text = serde_json::to_string(&status).unwrap();
+        let is_hidden = details != ClientDetails::Full;
+        for secret in ["192.0.2.10", "203.0.113.7", "somebody", "containerd"] {
+            assert_ne!(text.contains(secret), is_hidden, "{details:?}: {secret}");
+        }
+        assert_eq!(text.contains("ClientDetailsHidden"), is_hidden, "{details:?}");
+    }
+
+    let nothing = shown(ClientDetails::None, &[]).summary.unwrap();
+    assert_eq!((nothing.pulls, nothing.client_addresses), (Some(5), Some(2)));
+    assert_eq!((nothing.public_pulls, nothing.unknown_addresses), (None, None));
+
+    let filtered = shown(ClientDetails::None, &[NetworkType::Public]);
+    let summary = filtered.summary.unwrap();
+    assert_eq!((summary.pulls, summary.without_network_type), (Some(0), Some(5)));
+    let complete = filtered
+        .conditions
+        .iter()
+        .find(|condition| condition.r#type == condition_type::EVENTS_COMPLETE);
+    assert_eq!(complete.unwrap().reason, "ClientDetailsHidden");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     analysis::{self, EventEvidence, Evidence, Question, RegistryEvidence, Subject, TagHistory},
-    crd::{ImageUsageReport, ImageUsageReportStatus},
+    crd::{ClientDetails, ImageUsageReport, ImageUsageReportStatus},
     event::{LogicalCategory, clauses},
     image::{Digest, RepositoryName},
     store::{Clause, Clients, EventQuery, StoreError, Tally},
@@ -52,10 +52,15 @@ pub async fn gather(
         tracing::warn!(report = %key, %error, "failed to read events");
         Gathered::StoreFailed
     };
+    let details = |registry: &Registry| {
+        registry
+            .client_details(&key.namespace, labels.as_ref())
+            .unwrap_or(ClientDetails::None)
+    };
     let mut registry = match &lookup {
         Lookup::Nobody => RegistryEvidence::None,
         Lookup::Conflict(names) => RegistryEvidence::Conflict(names.clone()),
-        Lookup::One(registry) => match events(world, registry, question, now).await {
+        Lookup::One(registry) => match events(world, registry, details(registry), question, now).await {
             Ok(events) => RegistryEvidence::Events(Box::new(events)),
             Err(error) => return store_failed(error),
         },
@@ -159,6 +164,7 @@ fn digests(question: &Question, registry: &RegistryEvidence) -> Vec<Digest> {
 async fn events(
     world: &World,
     registry: &Registry,
+    client_details: ClientDetails,
     question: &Question,
     now: Timestamp,
 ) -> Result<EventEvidence, StoreError> {
@@ -187,7 +193,7 @@ async fn events(
     };
     let tally = store.tally(query(Vec::new(), clauses.clone())).await?;
     let listed = EventQuery {
-        clients: clients(question, registry),
+        clients: clients(question, registry, client_details),
         ..query(question.filter.listed(), clauses)
     };
     let lines = store.events(listed, None, question.filter.limit).await?;
@@ -195,6 +201,7 @@ async fn events(
         registry: registry.key.to_string(),
         retention: registry.retention,
         network: registry.network.clone(),
+        client_details,
         pointers,
         tags,
         sources,
@@ -230,10 +237,10 @@ async fn tag_tallies(
 }
 
 /// The clients whose events the filter lists.
-fn clients(question: &Question, registry: &Registry) -> Clients {
+fn clients(question: &Question, registry: &Registry, details: ClientDetails) -> Clients {
     let (filter, network) = (question.filter.clone(), registry.network.clone());
     if filter.network_types.is_empty() {
         return Clients::default();
     }
-    Clients::only(move |client| filter.lets_through(network.client(client.address).network_type))
+    Clients::only(move |client| filter.lets_through(&network.client(client.address), details))
 }
