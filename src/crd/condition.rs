@@ -19,6 +19,8 @@ pub mod condition_type {
     pub const EXCESS_RIGHTS: &str = "ExcessRights";
     /// The credentials end soon, or have; absent when not true.
     pub const CREDENTIALS_EXPIRING: &str = "CredentialsExpiring";
+    /// A source proves who it is by a secret in its path; absent when not true.
+    pub const WEAK_AUTHENTICATION: &str = "WeakAuthentication";
     pub const RECEIVING: &str = "Receiving";
     pub const CLUSTERS_COMPLETE: &str = "ClustersComplete";
     pub const EVENTS_COMPLETE: &str = "EventsComplete";

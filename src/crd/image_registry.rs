@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Condition, ReportNamespaces,
+    Condition, EventSource, ReportNamespaces,
     schema::{date_time, optional_date_time},
 };
 
@@ -133,73 +133,6 @@ pub struct Endpoint {
     pub host: String,
 }
 
-/// Where events come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct EventSource {
-    /// Name of the source; the last part of its webhook's path.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-    )]
-    pub name: String,
-    /// What the events look like.
-    pub format: SourceFormat,
-    /// The registry sends its events to the operator's webhook server.
-    pub webhook: Webhook,
-}
-
-/// Distribution: the CNCF distribution registry (versions 2 and 3) and what is built on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum SourceFormat {
-    Distribution,
-}
-
-/// A webhook of the operator. Its path is in status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Webhook {
-    /// How the registry proves who it is.
-    pub authentication: WebhookAuthentication,
-}
-
-/// How the registry proves who it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.type != 'Bearer' || has(self.bearer)").message("type Bearer needs bearer"))]
-pub struct WebhookAuthentication {
-    /// Bearer: the header Authorization with the word Bearer and a token.
-    pub r#type: WebhookAuthenticationType,
-    /// The tokens, for type Bearer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bearer: Option<Bearer>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum WebhookAuthenticationType {
-    Bearer,
-}
-
-/// Bearer tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Bearer {
-    /// A Secret of this namespace that holds the tokens.
-    pub secret_ref: BearerSecretRef,
-}
-
-/// Keys of a Secret in the same namespace, each a token of at least 16 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BearerSecretRef {
-    /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// Keys whose values are accepted; two while a token is being replaced.
-    #[schemars(length(min = 1, max = 2), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
-    pub keys: Vec<String>,
-}
-
 /// How client addresses are to be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -237,7 +170,7 @@ pub struct ImageRegistryStatus {
     #[serde(default)]
     pub observed_generation: i64,
     /// Ready: accepted, the webhook listens. Receiving: events have arrived; Unknown until the first one, False
-    /// while deliveries are refused.
+    /// while deliveries are refused. WeakAuthentication: a source has its secret in its path.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

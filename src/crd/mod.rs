@@ -10,6 +10,7 @@ mod cluster_authorization;
 mod common;
 mod condition;
 mod duration;
+mod event_source;
 mod files;
 mod image_registry;
 mod image_usage_report;
@@ -26,12 +27,15 @@ pub use common::{
 };
 pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
 pub use duration::parse_duration;
+pub use event_source::{
+    BasicAuthentication, EventSource, HeaderAuthentication, HmacAlgorithm, HmacAuthentication,
+    SecretAuthentication, SourceFormat, Webhook, WebhookAuthentication, WebhookAuthenticationType,
+    WebhookSecretRef,
+};
 pub use files::{files, write};
 pub use image_registry::{
-    Bearer, BearerSecretRef, CategoryCoverage, ClientDetails, CoverageGap, Endpoint, EventCounts,
-    EventSource, ForwardedAddress, ImageRegistry, ImageRegistrySpec, ImageRegistryStatus, RegistryGrant,
-    RegistryNetwork, RegistryQuota, SourceFormat, SourceStatus, Webhook, WebhookAuthentication,
-    WebhookAuthenticationType,
+    CategoryCoverage, ClientDetails, CoverageGap, Endpoint, EventCounts, ForwardedAddress, ImageRegistry,
+    ImageRegistrySpec, ImageRegistryStatus, RegistryGrant, RegistryNetwork, RegistryQuota, SourceStatus,
 };
 pub use image_usage_report::{
     ClusterSelection, EventCategory, EventFilter, ImageUsageReport, ImageUsageReportSpec, NetworkType,

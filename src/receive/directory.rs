@@ -7,15 +7,10 @@ use std::{
     },
 };
 
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
+use super::authentication::{Authentication, Verifier};
 use crate::{dialect::Format, store::RegistryKey};
-
-/// A shorter token is never accepted: it can be guessed.
-const SHORTEST_TOKEN: usize = 16;
 
 /// Where a source delivers: it names an `ImageRegistry` and one of its sources.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,8 +37,7 @@ pub struct Source {
     pub registry: RegistryKey,
     pub name: String,
     pub format: Format,
-    /// Those that are accepted, two while one is being replaced.
-    pub tokens: Vec<SecretString>,
+    pub authentication: Authentication,
 }
 
 /// The sources that may deliver, by their path. The controller fills it, the server reads it.
@@ -55,7 +49,7 @@ pub(super) struct Entry {
     pub(super) registry: RegistryKey,
     pub(super) name: String,
     pub(super) format: Format,
-    tokens: Vec<TokenHash>,
+    pub(super) verifier: Verifier,
     counts: Arc<Counts>,
 }
 
@@ -66,8 +60,6 @@ struct Counts {
     turns: OnceLock<Arc<Semaphore>>,
 }
 
-type TokenHash = [u8; 32];
-
 impl Directory {
     /// Opens a path, or changes what it accepts.
     pub fn insert(&self, path: SourcePath, source: Source) {
@@ -75,14 +67,8 @@ impl Directory {
             registry,
             name,
             format,
-            tokens,
+            authentication,
         } = source;
-        let tokens = tokens
-            .iter()
-            .map(ExposeSecret::expose_secret)
-            .filter(|token| token.len() >= SHORTEST_TOKEN)
-            .map(|token| hash(token.as_bytes()))
-            .collect();
         let mut sources = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let counts = sources
             .get(&path)
@@ -91,7 +77,7 @@ impl Directory {
             registry,
             name,
             format,
-            tokens,
+            verifier: Verifier::new(authentication),
             counts,
         };
         sources.insert(path, Arc::new(entry));
@@ -134,20 +120,4 @@ impl Entry {
             .get_or_init(|| Arc::new(Semaphore::new(at_once)));
         Arc::clone(turns).acquire_owned().await
     }
-}
-
-/// Whether a token is one of an entry's, in a time that tells neither which nor whether there is such an entry.
-/// Hashes are compared, so that a length tells nothing either.
-pub(super) fn accepts(entry: Option<&Entry>, token: &[u8]) -> bool {
-    const NOBODYS: &[TokenHash] = &[[0; 32]];
-    let token = hash(token);
-    let tokens = entry.map_or(NOBODYS, |entry| &entry.tokens);
-    let found = tokens
-        .iter()
-        .fold(Choice::from(0), |found, accepted| found | accepted.ct_eq(&token));
-    bool::from(found) && entry.is_some()
-}
-
-fn hash(token: &[u8]) -> TokenHash {
-    Sha256::digest(token).into()
 }

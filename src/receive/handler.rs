@@ -6,19 +6,20 @@ use axum::{
     Router,
     body::Body,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::post,
 };
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use crate::store::{Appended, Delivery, EventLog, Quarantined, StoreError};
 
 use super::{
+    authentication::{Method, Proof, proof},
     body,
-    directory::{Directory, Entry, SourcePath, accepts},
+    directory::{Directory, Entry, SourcePath},
     limits::Limits,
     metrics::ReceiveMetrics,
     refusal::Refusal,
@@ -36,6 +37,8 @@ pub struct Receiver {
     limits: Limits,
     /// KiB of bodies that may be held now.
     room: Arc<Semaphore>,
+    /// The same for bodies of which it is not known yet who sent them.
+    unproven: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Receiver {
@@ -67,6 +70,7 @@ impl Receiver {
             metrics: ReceiveMetrics::default(),
             limits,
             room: Arc::new(Semaphore::new(limits.bodies_kib as usize)),
+            unproven: Arc::new(Semaphore::new(limits.unproven_kib as usize)),
         }
     }
 
@@ -82,17 +86,31 @@ impl Receiver {
     pub(super) fn router(self) -> Router {
         Router::new()
             .route("/v1/events/{namespace}/{name}/{source}", post(deliver))
+            .route(
+                "/v1/events/{namespace}/{name}/{source}/{secret}",
+                post(deliver_by_path),
+            )
             .with_state(self)
     }
 
-    async fn receive(&self, path: &SourcePath, headers: &HeaderMap, body: Body) -> Result<Taken, Refusal> {
+    /// `secret` is what the path ends with, where it has more parts than name a source.
+    async fn receive(
+        &self,
+        path: &SourcePath,
+        secret: Option<&str>,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Taken, Refusal> {
         let entry = self.directory.entry(path);
-        let accepted = accepts(entry.as_deref(), bearer(headers).unwrap_or_default());
+        let proof = proof(entry.as_deref().map(|entry| &entry.verifier), headers, secret);
         let entry = entry.ok_or(Refusal::UnknownPath)?;
-        let taken = if accepted {
-            self.take(&entry, headers, body).await
-        } else {
-            Err(Refusal::Unauthorized)
+        if secret.is_some() && *entry.verifier.method() != Method::Path {
+            return Err(Refusal::UnknownPath);
+        }
+        let taken = match proof {
+            Proof::Accepted => self.take(&entry, headers, body, None).await,
+            Proof::ByBody(signature) => self.take(&entry, headers, body, Some(&signature)).await,
+            Proof::Refused => Err(Refusal::Unauthorized(entry.verifier.method().challenge())),
         };
         taken.inspect_err(|refusal| {
             entry.count_rejected();
@@ -106,14 +124,38 @@ impl Receiver {
         })
     }
 
-    /// What follows authentication.
-    async fn take(&self, entry: &Entry, headers: &HeaderMap, body: Body) -> Result<Taken, Refusal> {
+    /// What follows authentication, save that a signature is looked at once the body is there.
+    async fn take(
+        &self,
+        entry: &Entry,
+        headers: &HeaderMap,
+        body: Body,
+        signature: Option<&[u8]>,
+    ) -> Result<Taken, Refusal> {
         let received = Timestamp::now();
         let bytes = body::expected_bytes(headers)?;
-        let _places = tokio::time::timeout(self.limits.patience, self.places(entry, bytes))
-            .await
-            .map_err(|_| Refusal::TooMany)??;
-        let body = body::read(body, self.limits.body_within).await?;
+        let turn = entry.turn(self.limits.of_one_source);
+        let (body, _places) = match signature {
+            None => {
+                let turn = self.patiently(turn).await?;
+                let room = self
+                    .patiently(self.room.clone().acquire_many_owned(self.kib(bytes)))
+                    .await?;
+                (body::read(body, self.limits.body_within).await?, [turn, room])
+            }
+            // Until the body is there, it may be anybody's: strangers have a room of their own.
+            Some(signature) => {
+                let kib = self.kib(bytes).min(self.limits.unproven_kib);
+                let room = self
+                    .patiently(self.unproven.clone().acquire_many_owned(kib))
+                    .await?;
+                let body = body::read(body, self.limits.body_within).await?;
+                if !entry.verifier.is_signed(&body, signature) {
+                    return Err(Refusal::Unauthorized(None));
+                }
+                (body, [self.patiently(turn).await?, room])
+            }
+        };
         let delivery = understand(entry, received, headers, &body);
         drop(body);
         let (ignored, quarantined) = (delivery.ignored, delivery.quarantined.is_some());
@@ -128,16 +170,20 @@ impl Receiver {
         })
     }
 
-    /// The source's turn, and room for the body. Neither is ever closed.
-    async fn places(&self, entry: &Entry, bytes: usize) -> Result<[OwnedSemaphorePermit; 2], Refusal> {
-        let kib = u32::try_from(bytes.div_ceil(1024))
+    fn kib(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes.div_ceil(1024))
             .unwrap_or(u32::MAX)
-            .min(self.limits.bodies_kib);
-        let turn = entry.turn(self.limits.of_one_source).await;
-        let room = Arc::clone(&self.room).acquire_many_owned(kib).await;
-        match (turn, room) {
-            (Ok(turn), Ok(room)) => Ok([turn, room]),
-            _ => Err(Refusal::TooMany),
+            .min(self.limits.bodies_kib)
+    }
+
+    /// Waits for a place, but not for ever. No semaphore here is ever closed.
+    async fn patiently(
+        &self,
+        place: impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>>,
+    ) -> Result<OwnedSemaphorePermit, Refusal> {
+        match tokio::time::timeout(self.limits.patience, place).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(Refusal::TooMany),
         }
     }
 }
@@ -148,13 +194,37 @@ async fn deliver(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let begun = Instant::now();
     let path = SourcePath {
         namespace,
         name,
         source,
     };
-    match receiver.receive(&path, &headers, body).await {
+    answer(&receiver, &path, None, &headers, body).await
+}
+
+async fn deliver_by_path(
+    State(receiver): State<Receiver>,
+    Path((namespace, name, source, secret)): Path<(String, String, String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let path = SourcePath {
+        namespace,
+        name,
+        source,
+    };
+    answer(&receiver, &path, Some(&secret), &headers, body).await
+}
+
+async fn answer(
+    receiver: &Receiver,
+    path: &SourcePath,
+    secret: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    let begun = Instant::now();
+    match receiver.receive(path, secret, headers, body).await {
         Ok(Taken {
             appended,
             ignored,
@@ -170,15 +240,6 @@ async fn deliver(
             refusal.into_response()
         }
     }
-}
-
-/// The token of an `Authorization: Bearer` header.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
-    scheme
-        .eq_ignore_ascii_case(b"Bearer ")
-        .then_some(token.trim_ascii())
 }
 
 /// What the body says. One that cannot be read is put aside: were it refused, the registry would send it again

@@ -12,6 +12,8 @@ pub struct Limits {
     pub body_within: Duration,
     /// KiB of bodies held at the same time, of all sources.
     pub bodies_kib: u32,
+    /// The same for bodies whose signature tells who sent them: until they are there, anybody may have.
+    pub unproven_kib: u32,
     /// Deliveries of one source at the same time; more wait.
     pub of_one_source: usize,
     /// How long a delivery waits for its turn or for room before it is sent away.
@@ -30,6 +32,7 @@ impl Default for Limits {
             head_within: Duration::from_secs(10),
             body_within: Duration::from_secs(10),
             bodies_kib: 32 * 1024,
+            unproven_kib: 4 * 1024,
             of_one_source: 64,
             patience: Duration::from_secs(1),
             commit_within: Duration::from_secs(15),

@@ -1,6 +1,7 @@
 //! The webhook server: registries deliver their events here. It authenticates before it reads a body, bounds
 //! everything, and answers 2xx only after what it was told is durable.
 
+mod authentication;
 mod body;
 mod directory;
 mod handler;
@@ -11,6 +12,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use authentication::{Authentication, HmacAlgorithm, Method, SHORTEST_SECRET};
 pub use body::MAX_BODY_BYTES;
 pub use directory::{Directory, Source, SourcePath};
 pub use handler::Receiver;

@@ -18,8 +18,9 @@ const RETRY_AFTER_ROOM: &str = "60";
 pub(super) enum Refusal {
     #[error("no such source")]
     UnknownPath,
-    #[error("the token is not accepted")]
-    Unauthorized,
+    /// With what `WWW-Authenticate` asks for.
+    #[error("the credentials are not accepted")]
+    Unauthorized(Option<&'static str>),
     #[error("send the body without compression")]
     Compressed,
     #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
@@ -38,7 +39,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::UnknownPath => StatusCode::NOT_FOUND,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -61,7 +62,7 @@ impl Refusal {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::UnknownPath => "UnknownPath",
-            Self::Unauthorized => "Unauthorized",
+            Self::Unauthorized(_) => "Unauthorized",
             Self::Compressed => "Compressed",
             Self::TooLarge => "TooLarge",
             Self::TooSlow => "TooSlow",
@@ -77,7 +78,9 @@ impl IntoResponse for Refusal {
         let body = (self.status(), self.to_string());
         match (self.retry_after(), self) {
             (Some(seconds), _) => ([(header::RETRY_AFTER, seconds)], body).into_response(),
-            (None, Self::Unauthorized) => ([(header::WWW_AUTHENTICATE, "Bearer")], body).into_response(),
+            (None, Self::Unauthorized(Some(challenge))) => {
+                ([(header::WWW_AUTHENTICATE, challenge)], body).into_response()
+            }
             _ => body.into_response(),
         }
     }

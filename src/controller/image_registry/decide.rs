@@ -1,21 +1,22 @@
 //! What makes an `ImageRegistry` acceptable, and what its status says: pure.
 
+use http::HeaderName;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::{
     crd::{
-        BearerSecretRef, CategoryCoverage, ConditionStatus, Conditions, CoverageGap, EventCounts,
-        EventSource, ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, SourceFormat,
-        SourceStatus,
-        condition_type::{READY, RECEIVING, RECONCILING, STALLED},
+        self, CategoryCoverage, ConditionStatus, Conditions, CoverageGap, EventCounts, EventSource,
+        ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, SourceFormat, SourceStatus,
+        WebhookAuthentication, WebhookAuthenticationType, WebhookSecretRef,
+        condition_type::{READY, RECEIVING, RECONCILING, STALLED, WEAK_AUTHENTICATION},
         parse_duration,
     },
     dialect::Format,
     event::{self, Network, NetworkError},
     image::RepositoryName,
-    receive::SourcePath,
+    receive::{HmacAlgorithm, Method, SHORTEST_SECRET, SourcePath},
     settings::Settings,
     store::{Refusing, SourceState, in_units},
 };
@@ -26,8 +27,6 @@ use super::super::{
     touch::ObjectKey,
 };
 
-/// A shorter token can be guessed.
-const SHORTEST_TOKEN: usize = 16;
 /// Gaps that a status lists.
 const LISTED_GAPS: usize = 10;
 
@@ -44,12 +43,16 @@ pub enum Problem {
     Network(NetworkError),
     #[error("retention is a number and m, h or d, such as 30d")]
     Retention,
-    #[error("authentication of type Bearer needs bearer.secretRef")]
-    BearerMissing,
+    #[error("authentication of this type ({0:?}) needs the field of its name")]
+    AuthenticationIncomplete(WebhookAuthenticationType),
+    #[error("{0} is no name of a header")]
+    HeaderName(String),
     #[error(transparent)]
     Secret(#[from] SecretProblem),
     #[error("the token under key {1} of the Secret {0} is not text of at least 16 bytes: make it longer")]
     TokenTooShort(String, String),
+    #[error("the value under key {1} of the Secret {0} is for a path: use only letters, digits, - . _ and ~")]
+    NotForAPath(String, String),
 }
 
 impl Problem {
@@ -60,9 +63,11 @@ impl Problem {
             Self::Host(_) => "InvalidHost",
             Self::Network(error) => error.reason(),
             Self::Retention => "InvalidRetention",
-            Self::BearerMissing => "BearerMissing",
+            Self::AuthenticationIncomplete(_) => "AuthenticationIncomplete",
+            Self::HeaderName(_) => "InvalidHeaderName",
             Self::Secret(problem) => problem.reason(),
             Self::TokenTooShort(..) => "TokenTooShort",
+            Self::NotForAPath(..) => "NotForAPath",
         }
     }
 }
@@ -127,30 +132,81 @@ pub fn format(format: SourceFormat) -> Format {
     }
 }
 
-pub fn secret_of(source: &EventSource) -> Result<&BearerSecretRef, Problem> {
-    let bearer = source.webhook.authentication.bearer.as_ref();
-    bearer
-        .map(|bearer| &bearer.secret_ref)
-        .ok_or(Problem::BearerMissing)
+/// How a source proves who it is, and where its secrets are.
+pub fn authentication(source: &EventSource) -> Result<(Method, &WebhookSecretRef), Problem> {
+    use WebhookAuthenticationType as Type;
+    let WebhookAuthentication {
+        r#type,
+        bearer,
+        basic,
+        header,
+        hmac,
+        splunk,
+        path,
+    } = &source.webhook.authentication;
+    let found = match r#type {
+        Type::Bearer => bearer.as_ref().map(|given| (Method::Bearer, &given.secret_ref)),
+        Type::Splunk => splunk.as_ref().map(|given| (Method::Splunk, &given.secret_ref)),
+        Type::Path => path.as_ref().map(|given| (Method::Path, &given.secret_ref)),
+        Type::Basic => basic.as_ref().map(|given| {
+            let username = given.username.clone();
+            (Method::Basic { username }, &given.secret_ref)
+        }),
+        Type::Header => match header {
+            Some(given) => Some((Method::Header(header_name(&given.name)?), &given.secret_ref)),
+            None => None,
+        },
+        Type::Hmac => match hmac {
+            Some(given) => {
+                let method = Method::Hmac {
+                    header: header_name(&given.header)?,
+                    algorithm: match given.algorithm {
+                        crd::HmacAlgorithm::Sha256 => HmacAlgorithm::Sha256,
+                        crd::HmacAlgorithm::Sha1 => HmacAlgorithm::Sha1,
+                    },
+                };
+                Some((method, &given.secret_ref))
+            }
+            None => None,
+        },
+    };
+    found.ok_or(Problem::AuthenticationIncomplete(*r#type))
 }
 
-/// The tokens that are accepted.
-pub fn tokens(reference: &BearerSecretRef, data: &SecretData) -> Result<Vec<SecretString>, Problem> {
+fn header_name(name: &str) -> Result<HeaderName, Problem> {
+    name.parse().map_err(|_| Problem::HeaderName(name.to_owned()))
+}
+
+/// The secrets that are accepted.
+pub fn secrets(
+    method: &Method,
+    reference: &WebhookSecretRef,
+    data: &SecretData,
+) -> Result<Vec<SecretString>, Problem> {
+    let name = || reference.name.clone();
     reference
         .keys
         .iter()
         .map(|key| {
             let value = data
                 .get(key)
-                .ok_or_else(|| SecretProblem::KeyMissing(reference.name.clone(), key.clone()))?;
-            std::str::from_utf8(value)
+                .ok_or_else(|| SecretProblem::KeyMissing(name(), key.clone()))?;
+            let secret = std::str::from_utf8(value)
                 .map(str::trim)
                 .ok()
-                .filter(|token| token.len() >= SHORTEST_TOKEN)
-                .map(SecretString::from)
-                .ok_or_else(|| Problem::TokenTooShort(reference.name.clone(), key.clone()))
+                .filter(|secret| secret.len() >= SHORTEST_SECRET)
+                .ok_or_else(|| Problem::TokenTooShort(name(), key.clone()))?;
+            if *method == Method::Path && !secret.bytes().all(is_unreserved) {
+                return Err(Problem::NotForAPath(name(), key.clone()));
+            }
+            Ok(SecretString::from(secret))
         })
         .collect()
+}
+
+/// What a path has as it is (RFC 3986, 2.3).
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 /// What has come from an accepted registry.
@@ -208,7 +264,7 @@ pub fn status_of(
                     message,
                 )
             };
-            let conditions = receiving(conditions, &received);
+            let conditions = weak_authentication(receiving(conditions, &received), object);
             let sources = object
                 .spec
                 .sources
@@ -233,6 +289,25 @@ fn receiving<'a>(conditions: Conditions<'a>, received: &Received) -> Conditions<
         "NoEventYet",
         "no event has been received yet: point the registry's notifications at the path in status.sources",
     )
+}
+
+/// A secret in a path ends up in logs of proxies and of the registry.
+fn weak_authentication<'a>(conditions: Conditions<'a>, object: &ImageRegistry) -> Conditions<'a> {
+    let weak: Vec<&str> = object
+        .spec
+        .sources
+        .iter()
+        .filter(|source| source.webhook.authentication.r#type == WebhookAuthenticationType::Path)
+        .map(|source| source.name.as_str())
+        .collect();
+    if weak.is_empty() {
+        return conditions;
+    }
+    let message = format!(
+        "sources with a secret in their path: {}; use another authentication if the registry can, and keep paths out of logs",
+        weak.join(", ")
+    );
+    conditions.set(WEAK_AUTHENTICATION, true, "SecretInPath", message)
 }
 
 /// Without numbers that change by themselves: each new message is a write.
@@ -283,7 +358,10 @@ fn source_status(object: &ImageRegistry, source: &EventSource, received: &Receiv
         .collect();
     SourceStatus {
         name: source.name.clone(),
-        path: path.to_string(),
+        path: match source.webhook.authentication.r#type {
+            WebhookAuthenticationType::Path => format!("{path}/<secret>"),
+            _ => path.to_string(),
+        },
         coverage,
         events: EventCounts {
             stored: state.map_or(0, |state| state.stored),

@@ -10,16 +10,15 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
-use secrecy::SecretString;
 use tracing::{info, warn};
 
 use crate::{
     crd::ImageRegistry,
-    receive::{Source, SourcePath},
+    receive::{Authentication, Source, SourcePath},
     store::{RegistryKey, Terms},
 };
 
-use self::decide::{Accepted, Problem, Received, accept, status_of, tokens};
+use self::decide::{Accepted, Problem, Received, accept, status_of};
 
 use super::{
     kinds::{self, Reconcile},
@@ -120,9 +119,9 @@ impl ImageRegistries {
         let terms = registry.terms();
         let mut paths = Vec::new();
         for source in &object.spec.sources {
-            let reference = decide::secret_of(source)?;
+            let (method, reference) = decide::authentication(source)?;
             let data = self.secrets.follow(key, &reference.name).await?;
-            let tokens: Vec<SecretString> = tokens(reference, &data)?;
+            let secrets = decide::secrets(&method, reference, &data)?;
             let path = SourcePath {
                 namespace: key.namespace.clone(),
                 name: key.name.clone(),
@@ -134,7 +133,7 @@ impl ImageRegistries {
                     registry: store_key.clone(),
                     name: source.name.clone(),
                     format: decide::format(source.format),
-                    tokens,
+                    authentication: Authentication { method, secrets },
                 },
             );
             paths.push(path);

@@ -1,5 +1,6 @@
 //! The server on a real listener, spoken to in bytes.
 
+mod authentication;
 mod limits;
 mod refusals;
 mod storing;
@@ -24,7 +25,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Directory, Limits, ReceiveMetrics, Receiver, Source, SourcePath, serve};
+use super::{Authentication, Directory, Limits, Method, ReceiveMetrics, Receiver, Source, SourcePath, serve};
 use crate::{
     dialect::Format,
     store::{Appended, Delivery, EventLog, RegistryKey, StoreError},
@@ -71,11 +72,18 @@ impl Server {
     }
 
     fn open(&self, source: &str, tokens: &[&str]) {
+        self.open_by(source, Method::Bearer, tokens);
+    }
+
+    fn open_by(&self, source: &str, method: Method, secrets: &[&str]) {
         let source = Source {
             registry: registry(),
             name: source.to_owned(),
             format: Format::Distribution,
-            tokens: tokens.iter().map(|token| SecretString::from(*token)).collect(),
+            authentication: Authentication {
+                method,
+                secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
+            },
         };
         self.directory.insert(path(&source.name), source);
     }

@@ -1,0 +1,148 @@
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where events come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventSource {
+    /// Name of the source; the last part of its webhook's path.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// What the events look like.
+    pub format: SourceFormat,
+    /// The registry sends its events to the operator's webhook server.
+    pub webhook: Webhook,
+}
+
+/// Distribution: the CNCF distribution registry (versions 2 and 3) and what is built on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SourceFormat {
+    Distribution,
+}
+
+/// A webhook of the operator. Its path is in status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    /// How the registry proves who it is.
+    pub authentication: WebhookAuthentication,
+}
+
+/// How the registry proves who it is: the type, and the one field that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.type == 'Bearer') == has(self.bearer)").message("set bearer exactly when type is Bearer"),
+    validation = Rule::new("(self.type == 'Basic') == has(self.basic)").message("set basic exactly when type is Basic"),
+    validation = Rule::new("(self.type == 'Header') == has(self.header)").message("set header exactly when type is Header"),
+    validation = Rule::new("(self.type == 'HMAC') == has(self.hmac)").message("set hmac exactly when type is HMAC"),
+    validation = Rule::new("(self.type == 'Splunk') == has(self.splunk)").message("set splunk exactly when type is Splunk"),
+    validation = Rule::new("(self.type == 'Path') == has(self.path)").message("set path exactly when type is Path"),
+)]
+pub struct WebhookAuthentication {
+    /// Bearer: Authorization with the word Bearer and a token. Basic: Authorization with a user name and a
+    /// password. Header: a header with exactly one of the values. HMAC: a header with a signature of the body.
+    /// Splunk: Authorization with the word Splunk and a token. Path: a secret at the end of the path, for a
+    /// registry that can do nothing better; it is weak, since paths are written into logs.
+    pub r#type: WebhookAuthenticationType,
+    /// For type Bearer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<SecretAuthentication>,
+    /// For type Basic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic: Option<BasicAuthentication>,
+    /// For type Header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<HeaderAuthentication>,
+    /// For type HMAC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<HmacAuthentication>,
+    /// For type Splunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splunk: Option<SecretAuthentication>,
+    /// For type Path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<SecretAuthentication>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WebhookAuthenticationType {
+    Bearer,
+    Basic,
+    Header,
+    #[serde(rename = "HMAC")]
+    Hmac,
+    Splunk,
+    Path,
+}
+
+/// What the registry shows is a secret alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretAuthentication {
+    /// A Secret of this namespace that holds the accepted values.
+    pub secret_ref: WebhookSecretRef,
+}
+
+/// A user name and a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BasicAuthentication {
+    /// The user name.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[^:]+$"))]
+    pub username: String,
+    /// A Secret of this namespace that holds the accepted passwords.
+    pub secret_ref: WebhookSecretRef,
+}
+
+/// A header with a secret value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeaderAuthentication {
+    /// Name of the header, for example Authorization or X-JFrog-Event-Auth.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9-]+$"))]
+    pub name: String,
+    /// A Secret of this namespace that holds the accepted values, each the whole value of the header.
+    pub secret_ref: WebhookSecretRef,
+}
+
+/// A signature of the body with a shared key (RFC 2104), in hexadecimal; the name of the algorithm and an equals
+/// sign may stand before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HmacAuthentication {
+    /// Name of the header, for example X-Hub-Signature-256 (GitHub, Gitea), X-JFrog-Event-Auth (Artifactory) or
+    /// X-Nexus-Webhook-Signature (Nexus).
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9-]+$"))]
+    pub header: String,
+    /// SHA1 only where the registry can do no better (Nexus).
+    #[serde(default)]
+    pub algorithm: HmacAlgorithm,
+    /// A Secret of this namespace that holds the accepted keys.
+    pub secret_ref: WebhookSecretRef,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum HmacAlgorithm {
+    #[default]
+    #[serde(rename = "SHA256")]
+    Sha256,
+    #[serde(rename = "SHA1")]
+    Sha1,
+}
+
+/// Keys of a Secret in the same namespace, each a value of at least 16 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookSecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Keys whose values are accepted; two while one is being replaced.
+    #[schemars(length(min = 1, max = 2), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    pub keys: Vec<String>,
+}
