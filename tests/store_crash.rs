@@ -55,6 +55,7 @@ fn pair(round: u32, client: u32, number: u32) -> [RegistryEvent; 2] {
         media_type: None,
         method: Some(method.to_owned()),
         address: None,
+        network_type: None,
         forwarded_chain: None,
         actor: None,
         // Nobody else's GET takes the HEAD.

@@ -65,6 +65,7 @@ pub(crate) fn event(number: usize, repositories: usize) -> RegistryEvent {
             )),
             source: AddressSource::Peer,
         }),
+        network_type: None,
         forwarded_chain: None,
         actor: Some("ci-robot".to_owned()),
         user_agent: Some("containerd/v2.1.4".to_owned()),

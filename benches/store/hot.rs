@@ -186,6 +186,7 @@ fn event(number: u64, day: u64, time: Timestamp) -> RegistryEvent {
             ip,
             source: AddressSource::Peer,
         }),
+        network_type: None,
         forwarded_chain: None,
         actor: Some(actor),
         user_agent: Some("containerd/v2.1.4".to_owned()),

@@ -12,16 +12,32 @@ pub struct EventSource {
         regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// What the events look like.
+    /// What the events look like: the kind of the registry, or of what speaks for it.
     pub format: SourceFormat,
     /// The registry sends its events to the operator's webhook server.
     pub webhook: Webhook,
 }
 
-/// Distribution: the CNCF distribution registry (versions 2 and 3) and what is built on it.
+/// What the events look like. Distribution: the CNCF distribution registry (versions 2 and 3) and what is built on
+/// it. Generic: the operator's own form, for whatever can be made to say what happened. The others are named for
+/// the registries that send them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SourceFormat {
     Distribution,
+    GitLab,
+    Harbor,
+    AlibabaACR,
+    AmazonECR,
+    GoogleArtifactRegistry,
+    AzureACR,
+    Quay,
+    Zot,
+    DockerHub,
+    GitHub,
+    Artifactory,
+    Gitea,
+    Nexus,
+    Generic,
 }
 
 /// A webhook of the operator. Its path is in status.

@@ -24,10 +24,7 @@ pub(super) fn parse(_headers: &HeaderMap, body: &[u8]) -> Result<Parsed, Dialect
     }
     let mut parsed = Parsed::default();
     for entry in entries {
-        match event(entry) {
-            Ok(Some(event)) => parsed.events.push(event),
-            Ok(None) | Err(NotText) => parsed.ignored += 1,
-        }
+        parsed.take(event(entry));
     }
     Ok(parsed)
 }
@@ -81,28 +78,20 @@ fn event(entry: &Value) -> Result<Option<RegistryEvent>, NotText> {
     };
 
     let (request, actor, source) = (entry.get("request"), entry.get("actor"), entry.get("source"));
-    let mut event = RegistryEvent {
-        id: String::new(),
-        category,
-        target,
-        repository,
+    let event = RegistryEvent {
         tag,
         digest,
         media_type,
         method: detail(request, "method").and_then(fields::method),
         address: detail(request, "addr").and_then(fields::peer_or_header),
-        forwarded_chain: None,
         actor: detail(actor, "name").and_then(fields::free_text),
         user_agent: detail(request, "useragent").and_then(fields::free_text),
         time: detail(Some(entry), "timestamp").and_then(fields::time),
         request_id: detail(request, "id").map(fields::id),
         instance_id: detail(source, "instanceID").map(fields::id),
+        ..fields::event(category, target, repository)
     };
-    event.id = match detail(Some(entry), "id") {
-        Some(id) => fields::id(id),
-        None => fields::content_id(&event),
-    };
-    Ok(Some(event))
+    Ok(Some(fields::named(event, detail(Some(entry), "id"))))
 }
 
 /// Layers and configurations are pushed and pulled as blobs. A media type that is

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    event::{AddressSource, Category, DeleteTarget, RegistryEvent, SourceAddress},
+    event::{AddressSource, Category, DeleteTarget, NetworkType, RegistryEvent, SourceAddress},
     image::Digest,
 };
 
@@ -24,6 +24,36 @@ const MAX_ID: usize = 255;
 const MAX_TEXT: usize = 512;
 /// The longest HTTP method.
 const MAX_METHOD: usize = 32;
+
+/// An event that says nothing more yet; [`named`] gives it its id.
+pub(super) fn event(category: Category, target: Option<DeleteTarget>, repository: String) -> RegistryEvent {
+    RegistryEvent {
+        id: String::new(),
+        category,
+        target,
+        repository,
+        tag: None,
+        digest: None,
+        media_type: None,
+        method: None,
+        address: None,
+        network_type: None,
+        forwarded_chain: None,
+        actor: None,
+        user_agent: None,
+        time: None,
+        request_id: None,
+        instance_id: None,
+    }
+}
+
+/// The finished event under the format's own id or, where there is none, a key made of its content.
+pub(super) fn named(event: RegistryEvent, own: Option<&str>) -> RegistryEvent {
+    let id = own
+        .filter(|id| !id.is_empty())
+        .map_or_else(|| content_id(&event), id);
+    RegistryEvent { id, ..event }
+}
 
 /// A repository path as the source writes it; `None` where it cannot be one.
 pub(super) fn repository(text: &str) -> Option<String> {
@@ -87,6 +117,49 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|time| *time >= Timestamp::UNIX_EPOCH)
 }
 
+/// A time in whole or broken seconds since 1970 UTC.
+pub(super) fn epoch_seconds(number: &serde_json::Number) -> Option<Timestamp> {
+    if let Some(seconds) = number.as_i64() {
+        return Timestamp::from_second(seconds)
+            .ok()
+            .filter(|time| *time >= Timestamp::UNIX_EPOCH);
+    }
+    let seconds = jiff::SignedDuration::try_from_secs_f64(number.as_f64()?).ok()?;
+    Timestamp::UNIX_EPOCH
+        .checked_add(seconds)
+        .ok()
+        .filter(|time| *time >= Timestamp::UNIX_EPOCH)
+}
+
+/// A time as mail writes it (RFC 2822): `Tue, 03 Mar 2026 10:00:00 -0000`.
+pub(super) fn mail_time(text: &str) -> Option<Timestamp> {
+    let time = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(time).filter(|time| *time >= Timestamp::UNIX_EPOCH)
+}
+
+/// A time whose zone is written without a colon: `2026-03-03T10:00:00.000+0000`.
+pub(super) fn time_with_bare_zone(text: &str) -> Option<Timestamp> {
+    let time = Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok()?;
+    Some(time).filter(|time| *time >= Timestamp::UNIX_EPOCH)
+}
+
+/// An address that a service saw itself and hands over without saying how: an IP literal,
+/// with or without a port. Names (`AWS Internal`, `gcp-internal-ip`, hosts) are none.
+pub(super) fn peer(text: &str) -> Option<SourceAddress> {
+    peer_or_header(text).map(|address| SourceAddress {
+        source: AddressSource::Peer,
+        ..address
+    })
+}
+
+/// The same where the service may have taken it from a header that clients can send.
+pub(super) fn header(text: &str) -> Option<SourceAddress> {
+    peer_or_header(text).map(|address| SourceAddress {
+        source: AddressSource::Header,
+        ..address
+    })
+}
+
 /// The one address that distribution and its derivatives hand over: with a port it is
 /// the connection's peer, without it was taken from a header (distribution,
 /// `internal/requestutil`, `RemoteAddr`). What is no IP address is none.
@@ -132,6 +205,7 @@ pub(super) fn content_id(event: &RegistryEvent) -> String {
         media_type,
         method,
         address,
+        network_type,
         forwarded_chain,
         actor,
         user_agent,
@@ -153,6 +227,10 @@ pub(super) fn content_id(event: &RegistryEvent) -> String {
         AddressSource::Peer => format!("peer {ip}"),
         AddressSource::Header => format!("header {ip}"),
     });
+    let network_type = network_type.map(|network_type| match network_type {
+        NetworkType::Private => "private",
+        NetworkType::Public => "public",
+    });
     let mut hasher = Sha256::new();
     for part in [
         Some(category),
@@ -163,6 +241,7 @@ pub(super) fn content_id(event: &RegistryEvent) -> String {
         media_type.as_deref(),
         method.as_deref(),
         address.as_deref(),
+        network_type,
         forwarded_chain.as_deref(),
         actor.as_deref(),
         user_agent.as_deref(),

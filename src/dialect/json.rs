@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{DialectError, MAX_DEPTH};
+use super::{DialectError, MAX_DEPTH, MAX_ENTRIES};
 
 /// Reads a body as JSON, unless it is nested too deep.
 pub(super) fn read(body: &[u8]) -> Result<Value, DialectError> {
@@ -11,6 +11,31 @@ pub(super) fn read(body: &[u8]) -> Result<Value, DialectError> {
         line: error.line(),
         column: error.column(),
     })
+}
+
+/// Records as log shippers send them: one, several in an array, or one after the other
+/// (with or without line ends between them, arrays among them too).
+pub(super) fn records(body: &[u8]) -> Result<Vec<Value>, DialectError> {
+    if depth(body) > MAX_DEPTH {
+        return Err(DialectError::TooDeep);
+    }
+    let mut records = Vec::new();
+    for value in serde_json::Deserializer::from_slice(body).into_iter::<Value>() {
+        match value.map_err(|error| DialectError::NotJson {
+            line: error.line(),
+            column: error.column(),
+        })? {
+            Value::Array(several) => records.extend(several),
+            one => records.push(one),
+        }
+        if records.len() > MAX_ENTRIES {
+            return Err(DialectError::TooManyEntries);
+        }
+    }
+    if records.is_empty() && body.trim_ascii().is_empty() {
+        return Err(DialectError::UnexpectedShape("it is empty"));
+    }
+    Ok(records)
 }
 
 /// How deep brackets and braces lie in each other, as far as the body is JSON.

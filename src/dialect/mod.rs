@@ -5,13 +5,29 @@
 //! and counted, never an error: some registries stop sending, or send the same again
 //! for ever, when they are refused. Only a body that cannot be read at all is an error.
 
+mod alibaba_acr;
+mod amazon_ecr;
+mod artifactory;
+mod azure_acr;
 mod distribution;
+mod docker_hub;
 mod fields;
+mod generic;
+mod gitea;
+mod github;
+mod google_artifact_registry;
+mod harbor;
 mod json;
+mod nexus;
+mod quay;
+#[cfg(test)]
+mod tests;
+mod zot;
 
 use http::HeaderMap;
 use thiserror::Error;
 
+use self::json::NotText;
 use crate::event::RegistryEvent;
 
 /// The most entries one body may bring.
@@ -25,6 +41,33 @@ pub const MAX_DEPTH: usize = 32;
 pub enum Format {
     /// CNCF distribution, versions 2 and 3, and registries that send the same.
     Distribution,
+    /// The registry of a GitLab that somebody runs: distribution's notifications.
+    GitLab,
+    /// Webhooks of Harbor in both payload formats, and pages of its audit logs.
+    Harbor,
+    /// Alibaba Container Registry: triggers, its event bus, rows of the instance audit log.
+    AlibabaACR,
+    /// Amazon ECR: image actions and `CloudTrail` records, bare or through a bus or a topic.
+    AmazonECR,
+    /// Google Artifact Registry: Pub/Sub messages and audit log entries.
+    GoogleArtifactRegistry,
+    /// Azure Container Registry: webhooks, Event Grid, repository events.
+    AzureACR,
+    /// Quay: notifications, usage logs, the Splunk collector's form.
+    Quay,
+    /// zot: `CloudEvents`, binary and structured.
+    Zot,
+    DockerHub,
+    /// GitHub packages.
+    GitHub,
+    /// `JFrog` Artifactory.
+    Artifactory,
+    /// Gitea and Forgejo.
+    Gitea,
+    /// Sonatype Nexus Repository.
+    Nexus,
+    /// The project's own form, for anything that can be made to say what happened.
+    Generic,
 }
 
 /// What one body brought.
@@ -63,10 +106,79 @@ impl DialectError {
 }
 
 impl Format {
+    pub const ALL: [Self; 15] = [
+        Self::Distribution,
+        Self::GitLab,
+        Self::Harbor,
+        Self::AlibabaACR,
+        Self::AmazonECR,
+        Self::GoogleArtifactRegistry,
+        Self::AzureACR,
+        Self::Quay,
+        Self::Zot,
+        Self::DockerHub,
+        Self::GitHub,
+        Self::Artifactory,
+        Self::Gitea,
+        Self::Nexus,
+        Self::Generic,
+    ];
+
+    /// As an `ImageRegistry` writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Distribution => "Distribution",
+            Self::GitLab => "GitLab",
+            Self::Harbor => "Harbor",
+            Self::AlibabaACR => "AlibabaACR",
+            Self::AmazonECR => "AmazonECR",
+            Self::GoogleArtifactRegistry => "GoogleArtifactRegistry",
+            Self::AzureACR => "AzureACR",
+            Self::Quay => "Quay",
+            Self::Zot => "Zot",
+            Self::DockerHub => "DockerHub",
+            Self::GitHub => "GitHub",
+            Self::Artifactory => "Artifactory",
+            Self::Gitea => "Gitea",
+            Self::Nexus => "Nexus",
+            Self::Generic => "Generic",
+        }
+    }
+
     /// Reads one delivery. The caller bounds the size of the body.
     pub fn parse(self, headers: &HeaderMap, body: &[u8]) -> Result<Parsed, DialectError> {
         match self {
-            Self::Distribution => distribution::parse(headers, body),
+            Self::Distribution | Self::GitLab => distribution::parse(headers, body),
+            Self::Harbor => harbor::parse(headers, body),
+            Self::AlibabaACR => alibaba_acr::parse(headers, body),
+            Self::AmazonECR => amazon_ecr::parse(headers, body),
+            Self::GoogleArtifactRegistry => google_artifact_registry::parse(headers, body),
+            Self::AzureACR => azure_acr::parse(headers, body),
+            Self::Quay => quay::parse(headers, body),
+            Self::Zot => zot::parse(headers, body),
+            Self::DockerHub => docker_hub::parse(headers, body),
+            Self::GitHub => github::parse(headers, body),
+            Self::Artifactory => artifactory::parse(headers, body),
+            Self::Gitea => gitea::parse(headers, body),
+            Self::Nexus => nexus::parse(headers, body),
+            Self::Generic => generic::parse(headers, body),
         }
     }
+}
+
+impl Parsed {
+    /// Counts what an entry turned out to be.
+    fn take(&mut self, entry: Result<Option<RegistryEvent>, NotText>) {
+        match entry {
+            Ok(Some(event)) => self.events.push(event),
+            Ok(None) | Err(NotText) => self.ignored += 1,
+        }
+    }
+}
+
+/// Whether the id is the format's own, and no key made of the content.
+#[must_use]
+pub fn has_own_id(event: &RegistryEvent) -> bool {
+    event.id != fields::content_id(event)
 }

@@ -69,6 +69,7 @@ pub(crate) fn raw(line: &str) -> StoredEvent {
             ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, letter.as_bytes()[0])),
             source: AddressSource::Peer,
         }),
+        network_type: None,
         forwarded_chain: None,
         actor: None,
         user_agent: Some(program.to_owned()),

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::time;
+use super::{NetworkType, time};
 use crate::image::Digest;
 
 /// What happened to a manifest, a tag or a repository.
@@ -55,6 +55,9 @@ pub struct RegistryEvent {
     /// HTTP method of the client's request, upper case.
     pub method: Option<String>,
     pub address: Option<SourceAddress>,
+    /// The network the client came from, where the source states it: then it is believed
+    /// over ranges of addresses.
+    pub network_type: Option<NetworkType>,
     /// The forwarding chain as the source handed it over, unread.
     pub forwarded_chain: Option<String>,
     pub actor: Option<String>,

@@ -129,6 +129,20 @@ fn network(spec: &RegistryNetwork) -> Result<Network, Problem> {
 pub fn format(format: SourceFormat) -> Format {
     match format {
         SourceFormat::Distribution => Format::Distribution,
+        SourceFormat::GitLab => Format::GitLab,
+        SourceFormat::Harbor => Format::Harbor,
+        SourceFormat::AlibabaACR => Format::AlibabaACR,
+        SourceFormat::AmazonECR => Format::AmazonECR,
+        SourceFormat::GoogleArtifactRegistry => Format::GoogleArtifactRegistry,
+        SourceFormat::AzureACR => Format::AzureACR,
+        SourceFormat::Quay => Format::Quay,
+        SourceFormat::Zot => Format::Zot,
+        SourceFormat::DockerHub => Format::DockerHub,
+        SourceFormat::GitHub => Format::GitHub,
+        SourceFormat::Artifactory => Format::Artifactory,
+        SourceFormat::Gitea => Format::Gitea,
+        SourceFormat::Nexus => Format::Nexus,
+        SourceFormat::Generic => Format::Generic,
     }
 }
 

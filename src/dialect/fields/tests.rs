@@ -132,6 +132,7 @@ fn event() -> RegistryEvent {
             ip: "192.0.2.1".parse().unwrap(),
             source: AddressSource::Peer,
         }),
+        network_type: None,
         forwarded_chain: None,
         actor: None,
         user_agent: None,

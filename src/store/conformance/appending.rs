@@ -24,6 +24,7 @@ pub(crate) async fn an_event_is_read_back_as_it_was_written<B: Backend>() {
             ip: "2001:db8::7".parse().unwrap(),
             source: AddressSource::Header,
         }),
+        network_type: None,
         forwarded_chain: Some("2001:db8::7, 10.0.0.1".to_owned()),
         actor: Some("Ann <ann@example.com> — '\"; DROP TABLE raw_events".to_owned()),
         user_agent: Some("crane/v0.20".to_owned()),

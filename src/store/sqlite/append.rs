@@ -113,6 +113,7 @@ pub(super) fn insert(
         media_type,
         method,
         address,
+        network_type: _,
         forwarded_chain,
         actor,
         user_agent,

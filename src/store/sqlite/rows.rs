@@ -40,6 +40,7 @@ pub(super) fn raw(row: &Row<'_>, repository: &str, source: &str) -> rusqlite::Re
                 .map(|MediaTypeText(text)| text),
             method: row.get(10)?,
             address: address(row, 11)?,
+            network_type: None,
             forwarded_chain: row.get(13)?,
             actor: row.get(14)?,
             user_agent: row.get(15)?,

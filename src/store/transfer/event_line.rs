@@ -70,6 +70,7 @@ pub(super) fn event_line(registry: RegistryKey, stored: StoredEvent) -> EventLin
         media_type,
         method,
         address,
+        network_type: _,
         forwarded_chain,
         actor,
         user_agent,
@@ -139,6 +140,7 @@ impl EventLine {
             address: address
                 .zip(address_source)
                 .map(|(ip, Text(source))| SourceAddress { ip, source }),
+            network_type: None,
             forwarded_chain,
             actor,
             user_agent,

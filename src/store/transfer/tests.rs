@@ -73,7 +73,8 @@ prop_compose! {
             source: if peer { AddressSource::Peer } else { AddressSource::Header },
         });
         let event = RegistryEvent {
-            id, category, target, repository, tag, digest, media_type, method, address, forwarded_chain,
+            id, category, target, repository, tag, digest, media_type, method, address,
+            network_type: None, forwarded_chain,
             actor, user_agent, time, request_id, instance_id,
         };
         StoredEvent::new(source, received, event)

@@ -133,6 +133,7 @@ fn event(client: usize, number: u32) -> RegistryEvent {
         media_type: None,
         method: Some(method.to_owned()),
         address: None,
+        network_type: None,
         forwarded_chain: None,
         actor: None,
         // Nobody else's GET takes the HEAD.
