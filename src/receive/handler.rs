@@ -11,6 +11,7 @@ use axum::{
     routing::post,
 };
 use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
@@ -20,6 +21,7 @@ use super::{
     authentication::{Method, Proof, proof},
     body,
     directory::{Directory, Entry, SourcePath},
+    handshake,
     limits::Limits,
     metrics::ReceiveMetrics,
     refusal::Refusal,
@@ -84,16 +86,29 @@ impl Receiver {
     }
 
     pub(super) fn router(self) -> Router {
+        let methods = post(deliver).options(handshake::answer);
         Router::new()
-            .route("/v1/events/{namespace}/{name}/{source}", post(deliver))
-            .route(
-                "/v1/events/{namespace}/{name}/{source}/{secret}",
-                post(deliver_by_path),
-            )
+            .route("/v1/events/{namespace}/{name}/{source}", methods.clone())
+            .route("/v1/events/{namespace}/{name}/{source}/{secret}", methods)
             .with_state(self)
     }
 
-    /// `secret` is what the path ends with, where it has more parts than name a source.
+    /// The source that a path names, and what the head of a request to it proves. `secret` is what the path ends
+    /// with, where it has more parts than name a source.
+    pub(super) fn source(
+        &self,
+        path: &SourcePath,
+        secret: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<(Arc<Entry>, Proof), Refusal> {
+        let entry = self.directory.entry(path);
+        let proof = proof(entry.as_deref().map(|entry| &entry.verifier), headers, secret);
+        match entry {
+            Some(entry) if secret.is_none() || *entry.verifier.method() == Method::Path => Ok((entry, proof)),
+            _ => Err(Refusal::UnknownPath),
+        }
+    }
+
     async fn receive(
         &self,
         path: &SourcePath,
@@ -101,12 +116,7 @@ impl Receiver {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Taken, Refusal> {
-        let entry = self.directory.entry(path);
-        let proof = proof(entry.as_deref().map(|entry| &entry.verifier), headers, secret);
-        let entry = entry.ok_or(Refusal::UnknownPath)?;
-        if secret.is_some() && *entry.verifier.method() != Method::Path {
-            return Err(Refusal::UnknownPath);
-        }
+        let (entry, proof) = self.source(path, secret, headers)?;
         let taken = match proof {
             Proof::Accepted => self.take(&entry, headers, body, None).await,
             Proof::ByBody(signature) => self.take(&entry, headers, body, Some(&signature)).await,
@@ -188,43 +198,41 @@ impl Receiver {
     }
 }
 
+/// What a path names. The secret is there where it has more parts than name a source.
+#[derive(Deserialize)]
+pub(super) struct Target {
+    namespace: String,
+    name: String,
+    source: String,
+    secret: Option<String>,
+}
+
+impl Target {
+    pub(super) fn split(self) -> (SourcePath, Option<String>) {
+        let Self {
+            namespace,
+            name,
+            source,
+            secret,
+        } = self;
+        let path = SourcePath {
+            namespace,
+            name,
+            source,
+        };
+        (path, secret)
+    }
+}
+
 async fn deliver(
     State(receiver): State<Receiver>,
-    Path((namespace, name, source)): Path<(String, String, String)>,
+    Path(target): Path<Target>,
     headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let path = SourcePath {
-        namespace,
-        name,
-        source,
-    };
-    answer(&receiver, &path, None, &headers, body).await
-}
-
-async fn deliver_by_path(
-    State(receiver): State<Receiver>,
-    Path((namespace, name, source, secret)): Path<(String, String, String, String)>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let path = SourcePath {
-        namespace,
-        name,
-        source,
-    };
-    answer(&receiver, &path, Some(&secret), &headers, body).await
-}
-
-async fn answer(
-    receiver: &Receiver,
-    path: &SourcePath,
-    secret: Option<&str>,
-    headers: &HeaderMap,
     body: Body,
 ) -> Response {
     let begun = Instant::now();
-    match receiver.receive(path, secret, headers, body).await {
+    let (path, secret) = target.split();
+    match receiver.receive(&path, secret.as_deref(), &headers, body).await {
         Ok(Taken {
             appended,
             ignored,

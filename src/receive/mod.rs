@@ -5,6 +5,7 @@ mod authentication;
 mod body;
 mod directory;
 mod handler;
+mod handshake;
 mod limits;
 mod metrics;
 mod refusal;

@@ -1,0 +1,46 @@
+use std::sync::Arc;
+
+use super::{Answer, PATH, Server, Stub};
+use crate::receive::Method;
+
+const SECRET: &str = "0123456789abcdef-secret";
+
+async fn ask(server: &Server, path: &str, headers: &str) -> Answer {
+    let head = format!("OPTIONS {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+    server.send(&head, b"").await
+}
+
+#[tokio::test]
+async fn a_sender_of_cloud_events_may_ask_whether_it_may_deliver() {
+    let server = Server::start(Arc::new(Stub::default())).await;
+    let origin = "WebHook-Request-Origin: eventgrid.example\r\n";
+    let answer = ask(&server, PATH, &format!("{origin}WebHook-Request-Rate: 120\r\n")).await;
+    assert_eq!(answer.status, 200);
+    for line in [
+        "allow: post",
+        "webhook-allowed-origin: eventgrid.example",
+        "webhook-allowed-rate: 120",
+    ] {
+        assert!(answer.head.contains(line), "{line} in {}", answer.head);
+    }
+    let unlimited = ask(&server, PATH, origin).await;
+    assert!(
+        !unlimited.head.contains("webhook-allowed-rate"),
+        "{}",
+        unlimited.head
+    );
+
+    assert_eq!(ask(&server, PATH, "").await.status, 405, "nobody's handshake");
+    assert_eq!(
+        ask(&server, "/v1/events/team/registry/other", origin)
+            .await
+            .status,
+        404
+    );
+
+    server.open_by("notifications", Method::Path, &[SECRET]);
+    assert_eq!(ask(&server, PATH, origin).await.status, 401);
+    let path = format!("{PATH}/{SECRET}");
+    assert_eq!(ask(&server, &path, origin).await.status, 200);
+    assert_eq!(ask(&server, &format!("{path}x"), origin).await.status, 401);
+}
