@@ -290,11 +290,9 @@ pub fn of_registry(
                     Some(format!("the ImageRegistry does not show this namespace {what}")),
                 ));
             }
-            if events
-                .tally
-                .iter()
-                .any(|tally| events.network.client(tally.address).role == ClientRole::Proxy)
-            {
+            if events.tally.iter().any(|tally| {
+                events.network.client(tally.address, tally.network_type).role == ClientRole::Proxy
+            }) {
                 coverage.push(entry(
                     &events.registry,
                     "ClientsHidden",

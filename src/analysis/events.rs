@@ -106,7 +106,7 @@ pub fn lines(events: &EventEvidence, known: &KnownClients, subject: &Subject) ->
         .lines
         .iter()
         .map(|AttributedEvent { event, attribution }| {
-            let client = events.network.client(event.address);
+            let client = events.network.client(event.address, event.network_type);
             let asked = match subject {
                 Subject::Tag(tag) => event.tags.iter().find(|named| *named == tag),
                 Subject::Digest(_) | Subject::Repository => None,
@@ -172,7 +172,7 @@ pub fn lines(events: &EventEvidence, known: &KnownClients, subject: &Subject) ->
 pub fn summarise(summary: &mut Summary, events: &EventEvidence, filter: &Filter, known: &KnownClients) {
     let mut counts = Counts::default();
     for tally in &events.tally {
-        let client = events.network.client(tally.address);
+        let client = events.network.client(tally.address, tally.network_type);
         if filter.lets_through(&client, events.client_details) {
             counts.add(tally, &client, filter, known);
         } else if shown_network(&client, events.client_details).is_none() && filter.asks_for(category(tally))

@@ -155,7 +155,10 @@ fn pulled_from_elsewhere(subject: &Subject, events: &EventEvidence, known: &Know
         Subject::Tag(tag) => events.tag_tallies.get(tag).unwrap_or(&events.tally),
         Subject::Digest(_) | Subject::Repository => &events.tally,
     };
-    let explained = |tally: &Tally| known.of(&events.network.client(tally.address)).is_some();
+    let explained = |tally: &Tally| {
+        let client = events.network.client(tally.address, tally.network_type);
+        known.of(&client).is_some()
+    };
     tallies
         .iter()
         .filter(|tally| matches!(tally.category, LogicalCategory::Pull | LogicalCategory::Check))

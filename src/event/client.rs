@@ -41,7 +41,7 @@ pub struct Client {
     pub ip: Option<IpAddr>,
     /// What the client says it is; neither private, public nor known.
     pub claimed_ip: Option<IpAddr>,
-    /// Present exactly when `ip` is.
+    /// As the source states it, else by the address; absent without either.
     pub network_type: Option<NetworkType>,
     pub role: ClientRole,
 }
@@ -113,12 +113,14 @@ impl Network {
         })
     }
 
+    /// Who asked, given what the source says of address and network. A network that it states is believed over
+    /// ranges of addresses, and stands without an address too.
     #[must_use]
-    pub fn client(&self, address: Option<SourceAddress>) -> Client {
+    pub fn client(&self, address: Option<SourceAddress>, stated: Option<NetworkType>) -> Client {
         let nobody = Client {
             ip: None,
             claimed_ip: None,
-            network_type: None,
+            network_type: stated,
             role: ClientRole::Client,
         };
         let Some(SourceAddress { ip, source }) = address else {
@@ -133,19 +135,19 @@ impl Network {
             (AddressSource::Peer, _) | (AddressSource::Header, ForwardedAddress::Trusted) => {
                 if within(&self.trusted_proxies, ip) {
                     return Client {
+                        network_type: None,
                         role: ClientRole::Proxy,
                         ..nobody
                     };
                 }
-                let private = within(&self.private, ip);
-                let network_type = if private {
+                let by_range = if within(&self.private, ip) {
                     NetworkType::Private
                 } else {
                     NetworkType::Public
                 };
                 Client {
                     ip: Some(ip),
-                    network_type: Some(network_type),
+                    network_type: Some(stated.unwrap_or(by_range)),
                     ..nobody
                 }
             }

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use crate::image::Digest;
 
-use super::{DeleteTarget, SourceAddress, TimeSource};
+use super::{DeleteTarget, NetworkType, SourceAddress, TimeSource};
 
 /// What one act of one client was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +31,8 @@ pub struct LogicalEvent {
     pub digest: Option<Digest>,
     pub media_type: Option<String>,
     pub address: Option<SourceAddress>,
+    /// As the source states it.
+    pub network_type: Option<NetworkType>,
     pub actor: Option<String>,
     pub user_agent: Option<String>,
     pub time: Timestamp,

@@ -29,7 +29,9 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    event::{Attribution, DeleteTarget, LogicalCategory, LogicalEvent, RegistryEvent, SourceAddress},
+    event::{
+        Attribution, DeleteTarget, LogicalCategory, LogicalEvent, NetworkType, RegistryEvent, SourceAddress,
+    },
     image::Digest,
 };
 
@@ -161,6 +163,8 @@ pub struct EventQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventClient<'a> {
     pub address: Option<SourceAddress>,
+    /// As the source states it.
+    pub network_type: Option<NetworkType>,
     pub actor: Option<&'a str>,
 }
 
@@ -169,6 +173,7 @@ impl AttributedEvent {
     pub fn client(&self) -> EventClient<'_> {
         EventClient {
             address: self.event.address,
+            network_type: self.event.network_type,
             actor: self.event.actor.as_deref(),
         }
     }
@@ -179,6 +184,7 @@ impl Tally {
     pub fn client(&self) -> EventClient<'_> {
         EventClient {
             address: self.address,
+            network_type: self.network_type,
             actor: self.actor.as_deref(),
         }
     }
@@ -251,6 +257,8 @@ pub struct Tally {
     pub category: LogicalCategory,
     pub target: Option<DeleteTarget>,
     pub address: Option<SourceAddress>,
+    /// As the source states it.
+    pub network_type: Option<NetworkType>,
     pub actor: Option<Arc<str>>,
     pub attribution: Attribution,
     pub count: i64,

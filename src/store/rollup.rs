@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use self::bytes::{Reader, Writer};
 use super::EventClient;
-use crate::event::{AddressSource, DeleteTarget, SourceAddress};
+use crate::event::{AddressSource, DeleteTarget, NetworkType, SourceAddress};
 
 /// Of a client with so many events, or fewer, every time is kept: a page of a rare client's
 /// events needs no scan.
@@ -53,6 +53,7 @@ pub(crate) struct Rollup {
 struct Key {
     target: Option<DeleteTarget>,
     address: Option<SourceAddress>,
+    network_type: Option<NetworkType>,
     /// Its place in the table of actors.
     actor: Option<usize>,
 }
@@ -86,7 +87,12 @@ impl Rollup {
     fn add_sum(&mut self, sum: Sum<'_>) {
         let Sum {
             target,
-            client: EventClient { address, actor },
+            client:
+                EventClient {
+                    address,
+                    network_type,
+                    actor,
+                },
             count,
             first,
             last,
@@ -95,6 +101,7 @@ impl Rollup {
         let key = Key {
             target,
             address,
+            network_type,
             actor: actor.map(|actor| self.number(actor)),
         };
         match self.sums.entry(key) {
@@ -150,7 +157,7 @@ impl Rollup {
             .sums
             .iter()
             .map(|(key, times)| {
-                let (kind, address) = Kind::and_address(key.target, key.address);
+                let (kind, address) = Kind::and_address(key.target, key.address, key.network_type);
                 let actor = key.actor.map_or(0, |actor| places[actor]);
                 (Group { actor, kind }, address, times)
             })
@@ -215,11 +222,12 @@ pub(crate) struct Written<'a> {
 
 impl<'a> Written<'a> {
     pub(crate) fn sum(self) -> Sum<'a> {
-        let (target, address) = self.kind.of(self.address);
+        let (target, address, network_type) = self.kind.of(self.address);
         Sum {
             target,
             client: EventClient {
                 address,
+                network_type,
                 actor: self.actor,
             },
             count: self.count,
@@ -288,8 +296,8 @@ pub(crate) fn read_written(
     Ok(())
 }
 
-/// What the sums of a group have in common besides their actor: the target of deletes, and family and
-/// source of the addresses.
+/// What the sums of a group have in common besides their actor: the target of deletes, family and source of the
+/// addresses, and the network that the source states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Kind(u8);
 
@@ -301,7 +309,11 @@ const V6_HEADER: u8 = 4;
 
 impl Kind {
     /// The kind of a sum, and its address as a number.
-    pub(crate) fn and_address(target: Option<DeleteTarget>, address: Option<SourceAddress>) -> (Self, u128) {
+    pub(crate) fn and_address(
+        target: Option<DeleteTarget>,
+        address: Option<SourceAddress>,
+        network_type: Option<NetworkType>,
+    ) -> (Self, u128) {
         let target = match target {
             None => 0,
             Some(DeleteTarget::Tag) => 1,
@@ -315,11 +327,16 @@ impl Kind {
             Some((IpAddr::V6(ip), AddressSource::Peer)) => (V6_PEER, ip.to_bits()),
             Some((IpAddr::V6(ip), AddressSource::Header)) => (V6_HEADER, ip.to_bits()),
         };
-        (Self(target * 8 + family), number)
+        let network = match network_type {
+            None => 0,
+            Some(NetworkType::Private) => 1,
+            Some(NetworkType::Public) => 2,
+        };
+        (Self(network * 32 + target * 8 + family), number)
     }
 
     fn read(byte: u8) -> Result<Self, Unreadable> {
-        if byte / 8 > 3 || byte % 8 > V6_HEADER {
+        if byte / 32 > 2 || byte % 8 > V6_HEADER {
             return Err(Unreadable("no such kind of sums"));
         }
         Ok(Self(byte))
@@ -335,8 +352,11 @@ impl Kind {
     }
 
     /// What the kind and an address of it stand for.
-    pub(crate) fn of(self, address: u128) -> (Option<DeleteTarget>, Option<SourceAddress>) {
-        let target = match self.0 / 8 {
+    pub(crate) fn of(
+        self,
+        address: u128,
+    ) -> (Option<DeleteTarget>, Option<SourceAddress>, Option<NetworkType>) {
+        let target = match self.0 / 8 % 4 {
             0 => None,
             1 => Some(DeleteTarget::Tag),
             2 => Some(DeleteTarget::Manifest),
@@ -351,6 +371,12 @@ impl Kind {
             V6_PEER => Some((v6(), AddressSource::Peer)),
             _ => Some((v6(), AddressSource::Header)),
         };
-        (target, address.map(|(ip, source)| SourceAddress { ip, source }))
+        let network_type = match self.0 / 32 {
+            0 => None,
+            1 => Some(NetworkType::Private),
+            _ => Some(NetworkType::Public),
+        };
+        let address = address.map(|(ip, source)| SourceAddress { ip, source });
+        (target, address, network_type)
     }
 }

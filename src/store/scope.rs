@@ -83,6 +83,7 @@ mod tests {
         let tags = ["v1".to_owned(), "v2".to_owned()];
         let client = EventClient {
             address: None,
+            network_type: None,
             actor: None,
         };
         let (a, b) = (digest('A'), digest('B'));

@@ -71,6 +71,7 @@ mod tests {
         for &(actor, time) in events {
             let client = EventClient {
                 address: None,
+                network_type: None,
                 actor: Some(actor),
             };
             rollup.add(None, client, START + time);

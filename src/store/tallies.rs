@@ -60,10 +60,14 @@ impl Tallies {
         &mut self,
         (category, attribution): (LogicalCategory, Attribution),
         target: Option<DeleteTarget>,
-        EventClient { address, actor }: EventClient<'_>,
+        EventClient {
+            address,
+            network_type,
+            actor,
+        }: EventClient<'_>,
         (count, first, last): (i64, i64, i64),
     ) {
-        let (kind, address) = Kind::and_address(target, address);
+        let (kind, address) = Kind::and_address(target, address, network_type);
         let group = Group {
             category,
             attribution,
@@ -178,11 +182,12 @@ impl Tallies {
             .into_iter()
             .flat_map(|(group, totals)| totals.into_iter().map(move |total| (group, total)))
             .map(|(group, total)| {
-                let (target, address) = group.kind.of(total.address);
+                let (target, address, network_type) = group.kind.of(total.address);
                 Tally {
                     category: group.category,
                     target,
                     address,
+                    network_type,
                     actor: group.actor.and_then(|actor| names.get(actor)).cloned(),
                     attribution: group.attribution,
                     count: total.count,
@@ -197,6 +202,7 @@ impl Tallies {
                 tally.category,
                 tally.target,
                 tally.address.map(|address| address.ip),
+                tally.network_type,
                 tally.actor.clone(),
                 tally.first,
                 tally.last,
@@ -233,6 +239,7 @@ mod tests {
         let address = |letter: char| raw(&format!("x 1 {letter} GET v1 @A")).event.address;
         let client = |letter, actor| EventClient {
             address: address(letter),
+            network_type: None,
             actor,
         };
         let mut tallies = Tallies::default();

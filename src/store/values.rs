@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 
 use super::bucket::Level;
-use crate::event::{AddressSource, Category, DeleteTarget, LogicalCategory, TimeSource};
+use crate::event::{AddressSource, Category, DeleteTarget, LogicalCategory, NetworkType, TimeSource};
 
 /// Nanoseconds since 1970 UTC. What lies outside of the years 1677 to 2262 is taken as
 /// the nearest instant inside: no event of a registry is that old or new.
@@ -129,6 +129,32 @@ numbered!(DeleteTarget { Tag = 1, Manifest = 2, Repository = 3 });
 numbered!(AddressSource { Peer = 1, Header = 2 });
 numbered!(TimeSource { Event = 0, Received = 1 });
 numbered!(Level { Quarter = 1, Hour = 2, Day = 3 });
+
+/// How an address is known and which network the source states, in the one number that is kept of them; nothing
+/// where there is neither.
+pub(super) fn origin_number(source: Option<AddressSource>, network_type: Option<NetworkType>) -> Option<i16> {
+    let source = source.map_or(0, Numbered::number);
+    let network = match network_type {
+        None => 0,
+        Some(NetworkType::Private) => 1,
+        Some(NetworkType::Public) => 2,
+    };
+    Some(4 * network + source).filter(|number| *number != 0)
+}
+
+/// What a number of [`origin_number`] stands for.
+pub(super) fn origin_of_number(number: i16) -> Option<(Option<AddressSource>, Option<NetworkType>)> {
+    let network_type = match number / 4 {
+        0 => None,
+        1 => Some(NetworkType::Private),
+        2 => Some(NetworkType::Public),
+        _ => return None,
+    };
+    match number % 4 {
+        0 => Some((None, network_type)),
+        source => Some((Some(AddressSource::of_number(source)?), network_type)),
+    }
+}
 
 /// All categories of logical events, the values of their column.
 pub(super) const LOGICAL_CATEGORIES: [LogicalCategory; 5] = [

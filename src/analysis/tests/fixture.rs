@@ -149,6 +149,7 @@ pub fn tally(category: LogicalCategory, address: Option<&str>, count: i64) -> Ta
             ip: address.parse().unwrap(),
             source: AddressSource::Peer,
         }),
+        network_type: None,
         attribution: Attribution::Named,
         count,
         first: time("2026-06-30T10:00:00Z"),

@@ -149,6 +149,7 @@ fn a_registry_shows_of_its_clients_what_it_grants() {
             }),
             actor: Some("somebody".into()),
             user_agent: Some("containerd/2.3".into()),
+            network_type: None,
             id: "an id".into(),
             category: LogicalCategory::Pull,
             target: None,

@@ -242,5 +242,7 @@ fn clients(question: &Question, registry: &Registry, details: ClientDetails) -> 
     if filter.network_types.is_empty() {
         return Clients::default();
     }
-    Clients::only(move |client| filter.lets_through(&network.client(client.address), details))
+    Clients::only(move |client| {
+        filter.lets_through(&network.client(client.address, client.network_type), details)
+    })
 }

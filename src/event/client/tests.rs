@@ -86,15 +86,33 @@ fn a_peer_is_believed_a_header_only_where_a_proxy_overwrites_it() {
         ),
     ] {
         assert_eq!(
-            told(network(Untrusted).client(address)),
+            told(network(Untrusted).client(address, None)),
             untrusted,
             "untrusted {address:?}"
         );
         assert_eq!(
-            told(network(Trusted).client(address)),
+            told(network(Trusted).client(address, None)),
             trusted,
             "trusted {address:?}"
         );
+    }
+}
+
+#[test]
+fn a_network_that_the_source_states_is_believed_over_ranges() {
+    let network = network(ForwardedAddress::Untrusted);
+    let (private, public) = (Some(NetworkType::Private), Some(NetworkType::Public));
+    for (address, stated, ip, expected) in [
+        (Some(peer("203.0.113.7")), private, Some("203.0.113.7"), private),
+        (Some(peer("10.1.2.3")), public, Some("10.1.2.3"), public),
+        (None, private, None, private),
+        (Some(header("203.0.113.7")), private, None, private),
+        // What it states is where the proxy is.
+        (Some(peer("192.0.2.10")), private, None, None),
+    ] {
+        let client = network.client(address, stated);
+        assert_eq!(client.ip.map(|ip| ip.to_string()).as_deref(), ip, "{address:?}");
+        assert_eq!(client.network_type, expected, "{address:?} {stated:?}");
     }
 }
 
@@ -128,7 +146,7 @@ fn private_by_default_is_what_is_not_routed_on_the_internet() {
         ("2001:db8::1", NetworkType::Public),
     ] {
         assert_eq!(
-            network.client(Some(peer(ip))).network_type,
+            network.client(Some(peer(ip)), None).network_type,
             Some(expected),
             "{ip}"
         );
@@ -149,7 +167,7 @@ fn named_private_ranges_replace_the_default() {
         ("10.0.0.1", NetworkType::Public),
     ] {
         assert_eq!(
-            network.client(Some(peer(ip))).network_type,
+            network.client(Some(peer(ip)), None).network_type,
             Some(expected),
             "{ip}"
         );

@@ -93,6 +93,7 @@ fn logical(stored: &StoredEvent, category: LogicalCategory) -> LogicalEvent {
         digest: event.digest.clone(),
         media_type: event.media_type.clone(),
         address: event.address,
+        network_type: event.network_type,
         actor: event.actor.clone(),
         user_agent: event.user_agent.clone(),
         time: *time,

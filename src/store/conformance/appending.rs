@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use super::{Backend, REPOSITORY, all, append, append_lines, ask, clause, delivery, ids, query, registry};
 use crate::{
     event::{
-        AddressSource, DeleteTarget, LogicalCategory, LogicalEvent, RegistryEvent, SourceAddress,
-        StoredEvent, TimeSource,
+        AddressSource, DeleteTarget, LogicalCategory, LogicalEvent, NetworkType, RegistryEvent,
+        SourceAddress, StoredEvent, TimeSource,
         fixture::{at, digest, raw, raws},
     },
     store::{EventLog, RegistryKey, Select},
@@ -24,7 +24,7 @@ pub(crate) async fn an_event_is_read_back_as_it_was_written<B: Backend>() {
             ip: "2001:db8::7".parse().unwrap(),
             source: AddressSource::Header,
         }),
-        network_type: None,
+        network_type: Some(NetworkType::Private),
         forwarded_chain: Some("2001:db8::7, 10.0.0.1".to_owned()),
         actor: Some("Ann <ann@example.com> — '\"; DROP TABLE raw_events".to_owned()),
         user_agent: Some("crane/v0.20".to_owned()),
@@ -37,6 +37,7 @@ pub(crate) async fn an_event_is_read_back_as_it_was_written<B: Backend>() {
         time: None,
         tag: None,
         address: None,
+        network_type: Some(NetworkType::Public),
         user_agent: None,
         ..raw("p2 1 a PUT v1 @A").event
     };
@@ -62,12 +63,18 @@ pub(crate) async fn an_event_is_read_back_as_it_was_written<B: Backend>() {
             digest: push.digest,
             media_type: push.media_type,
             address: push.address,
+            network_type: Some(NetworkType::Private),
             actor: push.actor,
             user_agent: push.user_agent,
             time: precise,
             time_source: TimeSource::Event,
             raw_count: 1,
         }
+    );
+    let timeless = events.iter().find(|event| event.id == "p2").unwrap();
+    assert_eq!(
+        (timeless.address, timeless.network_type),
+        (None, Some(NetworkType::Public))
     );
     for event in &events[..2] {
         assert_eq!(

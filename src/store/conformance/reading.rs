@@ -195,13 +195,14 @@ pub(crate) async fn a_tally_counts_what_the_events_are<B: Backend>() {
     for found in ask(&store, query(clauses.clone())).await {
         let event = found.event;
         let key = format!(
-            "{:?} {:?} {:?} {:?} {:?}",
-            event.category, event.target, event.address, event.actor, found.attribution
+            "{:?} {:?} {:?} {:?} {:?} {:?}",
+            event.category, event.target, event.address, event.network_type, event.actor, found.attribution
         );
         let tally = expected.entry(key).or_insert(Tally {
             category: event.category,
             target: event.target,
             address: event.address,
+            network_type: event.network_type,
             actor: event.actor.map(Into::into),
             attribution: found.attribution,
             count: 0,
@@ -220,12 +221,13 @@ pub(crate) async fn a_tally_counts_what_the_events_are<B: Backend>() {
                 category,
                 target,
                 address,
+                network_type,
                 actor,
                 attribution,
                 ..
             } = tally;
             (
-                format!("{category:?} {target:?} {address:?} {actor:?} {attribution:?}"),
+                format!("{category:?} {target:?} {address:?} {network_type:?} {actor:?} {attribution:?}"),
                 tally.clone(),
             )
         })

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     event::{
-        Attribution, LogicalCategory, RegistryEvent, StoredEvent,
+        Attribution, LogicalCategory, NetworkType, RegistryEvent, StoredEvent,
         fixture::{at, digest, raw},
     },
     store::{AttributedEvent, Clause, Clients, EventQuery, EventReader, PageKey, Select, Tally, Upkeep},
@@ -27,6 +27,7 @@ fn counted(events: &[AttributedEvent]) -> BTreeMap<String, Tally> {
             category: event.category,
             target: event.target,
             address: event.address,
+            network_type: event.network_type,
             actor: event.actor.as_deref().map(Into::into),
             attribution: *attribution,
             count: 1,
@@ -50,13 +51,14 @@ fn name(tally: &Tally) -> String {
         category,
         target,
         address,
+        network_type,
         actor,
         attribution,
         count: _,
         first: _,
         last: _,
     } = tally;
-    format!("{category:?} {target:?} {address:?} {actor:?} {attribution:?}")
+    format!("{category:?} {target:?} {address:?} {network_type:?} {actor:?} {attribution:?}")
 }
 
 async fn tallied(store: &impl EventReader, query: EventQuery) -> BTreeMap<String, Tally> {
@@ -127,7 +129,7 @@ fn event() -> impl Strategy<Value = StoredEvent> {
     let quarter = (0..4_u32, 0..3_u32, 0..3_u32)
         .prop_map(|(day, hour, quarter)| day * 86_400 + hour * hour * 3600 + quarter * 900);
     let spread = prop_oneof![1 => 0..900_u32, 1 => 0..30_u32];
-    let client = (0..3_u8, 0..3_u8);
+    let client = (0..3_u8, 0..3_u8, 0..4_u8);
     let content = (0..3_usize, 0..3_usize);
     (
         quarter,
@@ -139,7 +141,7 @@ fn event() -> impl Strategy<Value = StoredEvent> {
         any::<u64>(),
     )
         .prop_map(
-            |(quarter, second, late, (address, actor), method, (tag, digest), id)| {
+            |(quarter, second, late, (address, actor, network), method, (tag, digest), id)| {
                 let seconds = quarter + second;
                 let address = ["a", "b", "-"][usize::from(address)];
                 let tag = ["-", "v1", "v2"][tag];
@@ -152,6 +154,9 @@ fn event() -> impl Strategy<Value = StoredEvent> {
                     actor: ["ci", "ann"]
                         .get(usize::from(actor))
                         .map(|&actor| actor.to_owned()),
+                    network_type: [NetworkType::Private, NetworkType::Public]
+                        .get(usize::from(network))
+                        .copied(),
                     ..stored.event
                 };
                 StoredEvent { event, ..stored }

@@ -6,8 +6,8 @@ use super::{
     failure::Failure,
     session::Session,
     values::{
-        Numbered, address, digest_bytes, get, id, id_bytes, ip_bytes, media_type_bytes, nanoseconds, number,
-        optional_digest, optional_media_type, optional_number, time,
+        Numbered, digest_bytes, get, id, id_bytes, ip_bytes, media_type_bytes, nanoseconds, number,
+        optional_digest, optional_media_type, optional_number, origin, origin_number, time,
     },
 };
 use crate::event::{LogicalCategory, LogicalEvent};
@@ -23,6 +23,7 @@ pub(super) use logical_columns;
 
 /// A logical event of the named repository.
 pub(super) fn read(row: &Row, repository: &str) -> Result<LogicalEvent, Failure> {
+    let (address, network_type) = origin(row, 6)?;
     Ok(LogicalEvent {
         id: id(row, 0)?,
         category: number(row, 1)?,
@@ -31,7 +32,8 @@ pub(super) fn read(row: &Row, repository: &str) -> Result<LogicalEvent, Failure>
         tags: tags(get(row, 3)?)?,
         digest: optional_digest(row, 4)?,
         media_type: optional_media_type(row, 5)?,
-        address: address(row, 6, 7)?,
+        address,
+        network_type,
         actor: get(row, 8)?,
         user_agent: get(row, 9)?,
         time: time(row, 10)?,
@@ -89,6 +91,7 @@ impl<'a> Columns<'a> {
             digest,
             media_type,
             address,
+            network_type,
             actor,
             user_agent,
             time,
@@ -109,8 +112,10 @@ impl<'a> Columns<'a> {
         self.digest.push(digest.as_ref().map(digest_bytes));
         self.media_type.push(media_type.as_deref().map(media_type_bytes));
         self.address.push(address.map(|address| ip_bytes(address.ip)));
-        self.address_source
-            .push(address.map(|address| address.source.number()));
+        self.address_source.push(origin_number(
+            address.map(|address| address.source),
+            *network_type,
+        ));
         self.actor.push(actor.as_deref());
         self.user_agent.push(user_agent.as_deref());
         self.raw_count.push(*raw_count);

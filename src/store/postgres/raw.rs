@@ -8,8 +8,9 @@ use super::{
     failure::Failure,
     session::Session,
     values::{
-        Numbered, address, digest_bytes, get, id, id_bytes, ip_bytes, media_type_bytes, nanoseconds, number,
-        optional_digest, optional_id, optional_media_type, optional_number, optional_time, time,
+        Numbered, digest_bytes, get, id, id_bytes, ip_bytes, media_type_bytes, nanoseconds, number,
+        optional_digest, optional_id, optional_media_type, optional_number, optional_time, origin,
+        origin_number, time,
     },
 };
 use crate::event::{RegistryEvent, StoredEvent, TimeSource};
@@ -32,6 +33,7 @@ pub(super) fn read(
 ) -> Result<StoredEvent, Failure> {
     let happened = time(row, 2)?;
     let time_source = number(row, 3)?;
+    let (address, network_type) = origin(row, 11)?;
     Ok(StoredEvent {
         source: sources.get(&get(row, 0)?).cloned().unwrap_or_default(),
         received: time(row, 1)?,
@@ -46,8 +48,8 @@ pub(super) fn read(
             digest: optional_digest(row, 8)?,
             media_type: optional_media_type(row, 9)?,
             method: get(row, 10)?,
-            address: address(row, 11, 12)?,
-            network_type: None,
+            address,
+            network_type,
             forwarded_chain: get(row, 13)?,
             actor: get(row, 14)?,
             user_agent: get(row, 15)?,
@@ -106,7 +108,7 @@ impl<'a> Columns<'a> {
             media_type,
             method,
             address,
-            network_type: _,
+            network_type,
             forwarded_chain,
             actor,
             user_agent,
@@ -129,8 +131,10 @@ impl<'a> Columns<'a> {
         self.media_type.push(media_type.as_deref().map(media_type_bytes));
         self.method.push(method.as_deref());
         self.address.push(address.map(|address| ip_bytes(address.ip)));
-        self.address_source
-            .push(address.map(|address| address.source.number()));
+        self.address_source.push(origin_number(
+            address.map(|address| address.source),
+            *network_type,
+        ));
         self.forwarded_chain.push(forwarded_chain.as_deref());
         self.actor.push(actor.as_deref());
         self.user_agent.push(user_agent.as_deref());

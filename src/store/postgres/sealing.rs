@@ -13,7 +13,7 @@ use super::{
     parts::{cut, scope_columns, scope_of},
     schema::repository_lock,
     session::{Database, Session},
-    values::{Numbered, address, get, number, optional_digest, optional_number},
+    values::{Numbered, get, number, optional_digest, optional_number, origin},
 };
 use crate::{
     event::LogicalCategory,
@@ -172,13 +172,15 @@ async fn scan(
     for row in &rows {
         let tags = tags(get(row, 2)?)?;
         let digest = optional_digest(row, 3)?;
+        let (address, network_type) = origin(row, 4)?;
         into.count(Counted {
             category: number(row, 0)?,
             target: optional_number(row, 1)?,
             tags: &tags,
             digest: digest.as_ref(),
             client: EventClient {
-                address: address(row, 4, 5)?,
+                address,
+                network_type,
                 actor: get(row, 6)?,
             },
             time: get(row, 7)?,

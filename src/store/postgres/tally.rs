@@ -10,7 +10,7 @@ use super::{
     parts::{cut, rollups},
     query::{Parameter, sql},
     session::Session,
-    values::{Numbered, address, get, id_bytes, optional_number},
+    values::{Numbered, get, id_bytes, optional_number, origin},
 };
 use crate::store::{
     EventClient, EventQuery, Tally,
@@ -75,8 +75,10 @@ async fn count(
     ];
     parameters.extend(key.as_sql());
     for row in session.query(sql(scan.kind).tally, &parameters).await? {
+        let (address, network_type) = origin(&row, 1)?;
         let client = EventClient {
-            address: address(&row, 1, 2)?,
+            address,
+            network_type,
             actor: get(&row, 3)?,
         };
         let counted = (get(&row, 4)?, get(&row, 5)?, get(&row, 6)?);

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use tokio_postgres::{Row, types::FromSql};
 
 use super::failure::Failure;
-pub(super) use crate::store::values::{LOGICAL_CATEGORIES, Numbered, nanoseconds};
+pub(super) use crate::store::values::{LOGICAL_CATEGORIES, Numbered, nanoseconds, origin_number};
 use crate::{
-    event::SourceAddress,
+    event::{NetworkType, SourceAddress},
     image::Digest,
-    store::values::{media_type_number, media_type_of, uuid, uuid_text},
+    store::values::{media_type_number, media_type_of, origin_of_number, uuid, uuid_text},
 };
 
 /// A column as it is.
@@ -78,11 +78,19 @@ fn ip_of(bytes: &[u8]) -> Result<IpAddr, Failure> {
     }
 }
 
-/// From the column of the address and the one of its source.
-pub(super) fn address(row: &Row, ip: usize, source: usize) -> Result<Option<SourceAddress>, Failure> {
-    let ip = get::<Option<&[u8]>>(row, ip)?.map(ip_of).transpose()?;
-    let source = optional_number(row, source)?;
-    Ok(ip.zip(source).map(|(ip, source)| SourceAddress { ip, source }))
+/// The address in this column and the network that the source states; the next column says how both are known.
+pub(super) fn origin(
+    row: &Row,
+    column: usize,
+) -> Result<(Option<SourceAddress>, Option<NetworkType>), Failure> {
+    let ip = get::<Option<&[u8]>>(row, column)?.map(ip_of).transpose()?;
+    let Some(number) = get::<Option<i16>>(row, column + 1)? else {
+        return Ok((None, None));
+    };
+    let (source, network_type) =
+        origin_of_number(number).ok_or(Failure::Malformed("how an address is known"))?;
+    let address = ip.zip(source).map(|(ip, source)| SourceAddress { ip, source });
+    Ok((address, network_type))
 }
 
 const TEXT: u8 = 0;

@@ -14,8 +14,19 @@ type Counted = (String, i64, i64, i64, Vec<i64>);
 struct Event {
     target: Option<DeleteTarget>,
     address: Option<SourceAddress>,
+    network_type: Option<NetworkType>,
     actor: Option<String>,
     time: i64,
+}
+
+impl Event {
+    fn client(&self) -> EventClient<'_> {
+        EventClient {
+            address: self.address,
+            network_type: self.network_type,
+            actor: self.actor.as_deref(),
+        }
+    }
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -45,10 +56,16 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<String>()
     ]);
     let time = START..START + Level::Day.width();
-    (target, prop::option::weighted(0.9, address), actor, time).prop_map(|(target, address, actor, time)| {
+    let network_type = prop::option::weighted(
+        0.2,
+        prop::sample::select(vec![NetworkType::Private, NetworkType::Public]),
+    );
+    let address = prop::option::weighted(0.9, address);
+    (target, address, network_type, actor, time).prop_map(|(target, address, network_type, actor, time)| {
         Event {
             target,
             address,
+            network_type,
             actor,
             time,
         }
@@ -58,24 +75,20 @@ fn event() -> impl Strategy<Value = Event> {
 fn rolled_up<'a>(events: impl IntoIterator<Item = &'a Event>) -> Rollup {
     let mut rollup = Rollup::default();
     for event in events {
-        let client = EventClient {
-            address: event.address,
-            actor: event.actor.as_deref(),
-        };
-        rollup.add(event.target, client, event.time);
+        rollup.add(event.target, event.client(), event.time);
     }
     rollup
 }
 
-fn name(target: Option<DeleteTarget>, address: Option<SourceAddress>, actor: Option<&str>) -> String {
-    format!("{target:?} {address:?} {actor:?}")
+fn name(target: Option<DeleteTarget>, client: EventClient<'_>) -> String {
+    format!("{target:?} {client:?}")
 }
 
 fn counted(events: &[Event]) -> Vec<Counted> {
     let mut times: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     for event in events {
         times
-            .entry(name(event.target, event.address, event.actor.as_deref()))
+            .entry(name(event.target, event.client()))
             .or_default()
             .push(event.time);
     }
@@ -94,7 +107,7 @@ fn decoded(bytes: &[u8]) -> Vec<Counted> {
     let mut sums = Vec::new();
     read(bytes, START, |sum| {
         sums.push((
-            name(sum.target, sum.client.address, sum.client.actor),
+            name(sum.target, sum.client),
             sum.count,
             sum.first,
             sum.last,
@@ -167,7 +180,12 @@ fn the_layout_stays_what_was_written_before() {
     let mut rollup = Rollup::default();
     let add = |rollup: &mut Rollup, target, address, actor, times: &[i64]| {
         for time in times {
-            rollup.add(target, EventClient { address, actor }, START + time);
+            let client = EventClient {
+                address,
+                network_type: None,
+                actor,
+            };
+            rollup.add(target, client, START + time);
         }
     };
     add(
@@ -186,11 +204,19 @@ fn the_layout_stays_what_was_written_before() {
     );
     let v6 = address("::7", AddressSource::Header);
     add(&mut rollup, Some(DeleteTarget::Manifest), Some(v6), None, &[0]);
+    let public = EventClient {
+        address: None,
+        network_type: Some(NetworkType::Public),
+        actor: None,
+    };
+    rollup.add(None, public, START + 3);
     #[rustfmt::skip]
     let expected = [
         1, 1, 2, b'c', b'i',
         // Nobody's delete of a manifest.
         0, 2 * 8 + 4, 1, 7, 1, 0,
+        // Nobody's pull from a network that the source calls public.
+        0, 2 * 32, 1, 0, 1, 3,
         // The pulls of `ci`: 17 of one address, 2 of the next.
         1, 1, 2, 0x81, 0x80, 0x80, 0x50, 17, 1, 0, 1, 2, 5, 0xa7, 2,
     ];
@@ -208,6 +234,7 @@ fn a_client_of_few_events_takes_few_bytes() {
         };
         let client = EventClient {
             address: Some(address),
+            network_type: None,
             actor: Some("ci-robot"),
         };
         rollup.add(None, client, START + i64::from(n) * 900_000_007);

@@ -16,6 +16,7 @@ use crate::{
     store::{
         Appended,
         batch::{self, Batch},
+        values::origin_number,
     },
 };
 
@@ -113,7 +114,7 @@ pub(super) fn insert(
         media_type,
         method,
         address,
-        network_type: _,
+        network_type,
         forwarded_chain,
         actor,
         user_agent,
@@ -145,7 +146,7 @@ pub(super) fn insert(
             media_type.as_deref().map(MediaType),
             method,
             address.map(|address| Column(address.ip)),
-            address.map(|address| Column(address.source)),
+            origin_number(address.map(|address| address.source), *network_type),
             forwarded_chain,
             actor,
             user_agent,

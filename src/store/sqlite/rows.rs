@@ -4,8 +4,11 @@ use rusqlite::{Connection, Row, params, types::Type};
 
 use super::values::{Column, Id, IdText, MediaTypeText};
 use crate::{
-    event::{LogicalEvent, RegistryEvent, SourceAddress, StoredEvent, TimeSource},
-    store::EventClient,
+    event::{LogicalEvent, NetworkType, RegistryEvent, SourceAddress, StoredEvent, TimeSource},
+    store::{
+        EventClient,
+        values::{origin_number, origin_of_number},
+    },
 };
 
 /// Columns of a raw event, in the order `raw` reads them.
@@ -23,6 +26,7 @@ pub(super) fn raw(row: &Row<'_>, repository: &str, source: &str) -> rusqlite::Re
     let Column(time) = row.get(2)?;
     let Column(time_source) = row.get(3)?;
     let stated: Option<Column<_>> = row.get(16)?;
+    let (address, network_type) = origin(row, 11)?;
     Ok(StoredEvent {
         source: source.to_owned(),
         received: row.get::<_, Column<_>>(1)?.0,
@@ -39,8 +43,8 @@ pub(super) fn raw(row: &Row<'_>, repository: &str, source: &str) -> rusqlite::Re
                 .get::<_, Option<MediaTypeText>>(9)?
                 .map(|MediaTypeText(text)| text),
             method: row.get(10)?,
-            address: address(row, 11)?,
-            network_type: None,
+            address,
+            network_type,
             forwarded_chain: row.get(13)?,
             actor: row.get(14)?,
             user_agent: row.get(15)?,
@@ -74,6 +78,7 @@ pub(super) use of_raw;
 
 /// A logical event of the named repository.
 pub(super) fn logical(row: &Row<'_>, repository: &str) -> rusqlite::Result<LogicalEvent> {
+    let (address, network_type) = origin(row, 6)?;
     Ok(LogicalEvent {
         id: row.get::<_, IdText>(0)?.0,
         category: row.get::<_, Column<_>>(1)?.0,
@@ -84,7 +89,8 @@ pub(super) fn logical(row: &Row<'_>, repository: &str) -> rusqlite::Result<Logic
         media_type: row
             .get::<_, Option<MediaTypeText>>(5)?
             .map(|MediaTypeText(text)| text),
-        address: address(row, 6)?,
+        address,
+        network_type,
         actor: row.get(8)?,
         user_agent: row.get(9)?,
         time: row.get::<_, Column<_>>(10)?.0,
@@ -95,19 +101,29 @@ pub(super) fn logical(row: &Row<'_>, repository: &str) -> rusqlite::Result<Logic
 
 /// Who did it, of a row of `logical_columns`.
 pub(super) fn client<'a>(row: &'a Row<'_>) -> rusqlite::Result<EventClient<'a>> {
+    let (address, network_type) = origin(row, 6)?;
     Ok(EventClient {
-        address: address(row, 6)?,
+        address,
+        network_type,
         actor: row.get_ref(8)?.as_str_or_null()?,
     })
 }
 
-/// The address in this column, whose source is in the next.
-pub(super) fn address(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SourceAddress>> {
+/// The address in this column and the network that the source states; the next column says how both are known.
+pub(super) fn origin(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<(Option<SourceAddress>, Option<NetworkType>)> {
     let ip: Option<Column<_>> = row.get(column)?;
-    let source: Option<Column<_>> = row.get(column + 1)?;
-    Ok(ip
+    let Some(number) = row.get::<_, Option<i16>>(column + 1)? else {
+        return Ok((None, None));
+    };
+    let (source, network_type) = origin_of_number(number)
+        .ok_or_else(|| rusqlite::Error::IntegralValueOutOfRange(column + 1, number.into()))?;
+    let address = ip
         .zip(source)
-        .map(|(Column(ip), Column(source))| SourceAddress { ip, source }))
+        .map(|(Column(ip), source)| SourceAddress { ip, source });
+    Ok((address, network_type))
 }
 
 /// The tags of a logical event, given the place of their column.
@@ -134,6 +150,7 @@ pub(super) fn insert_logical(
         digest,
         media_type: _,
         address,
+        network_type,
         actor: _,
         user_agent: _,
         time,
@@ -164,7 +181,7 @@ pub(super) fn insert_logical(
             !tags.is_empty(),
             digest.as_ref().map(Column),
             address.map(|address| Column(address.ip)),
-            address.map(|address| Column(address.source)),
+            origin_number(address.map(|address| address.source), *network_type),
             raw_count
         ])?;
     for tag in tags {

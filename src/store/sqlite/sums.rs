@@ -108,13 +108,15 @@ fn scan(
         while let Some(row) = found.next()? {
             let tags = rows::tags(row, 1)?;
             let digest: Option<Column<Digest>> = row.get(2)?;
+            let (address, network_type) = rows::origin(row, 3)?;
             into.count(Counted {
                 category,
                 target: row.get::<_, Option<Column<_>>>(0)?.map(|Column(target)| target),
                 tags: &tags,
                 digest: digest.as_ref().map(|Column(digest)| digest),
                 client: EventClient {
-                    address: rows::address(row, 3)?,
+                    address,
+                    network_type,
                     actor: row.get_ref(5)?.as_str_or_null()?,
                 },
                 time: row.get(6)?,

@@ -70,8 +70,10 @@ fn count(
         Id("")
     ])?;
     while let Some(row) = found.next()? {
+        let (address, network_type) = rows::origin(row, 1)?;
         let client = EventClient {
-            address: rows::address(row, 1)?,
+            address,
+            network_type,
             actor: row.get_ref(3)?.as_str_or_null()?,
         };
         let target = row.get::<_, Option<Column<_>>>(0)?.map(|Column(target)| target);

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{form::Record, text::Text};
 use crate::{
-    event::{AddressSource, Category, DeleteTarget, RegistryEvent, SourceAddress, StoredEvent, TimeSource},
+    event::{
+        AddressSource, Category, DeleteTarget, NetworkType, RegistryEvent, SourceAddress, StoredEvent,
+        TimeSource,
+    },
     image::Digest,
     store::RegistryKey,
 };
@@ -41,6 +44,8 @@ pub(super) struct EventLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     address_source: Option<Text<AddressSource>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    network_type: Option<Text<NetworkType>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     forwarded_chain: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     actor: Option<String>,
@@ -70,7 +75,7 @@ pub(super) fn event_line(registry: RegistryKey, stored: StoredEvent) -> EventLin
         media_type,
         method,
         address,
-        network_type: _,
+        network_type,
         forwarded_chain,
         actor,
         user_agent,
@@ -95,6 +100,7 @@ pub(super) fn event_line(registry: RegistryKey, stored: StoredEvent) -> EventLin
         method,
         address: address.map(|address| address.ip),
         address_source: address.map(|address| Text(address.source)),
+        network_type: network_type.map(Text),
         forwarded_chain,
         actor,
         user_agent,
@@ -122,6 +128,7 @@ impl EventLine {
             method,
             address,
             address_source,
+            network_type,
             forwarded_chain,
             actor,
             user_agent,
@@ -140,7 +147,7 @@ impl EventLine {
             address: address
                 .zip(address_source)
                 .map(|(ip, Text(source))| SourceAddress { ip, source }),
-            network_type: None,
+            network_type: network_type.map(|text| text.0),
             forwarded_chain,
             actor,
             user_agent,

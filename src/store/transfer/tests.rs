@@ -11,7 +11,8 @@ use super::*;
 use crate::{
     cluster::{ContainerType, Lifecycle, WorkloadUse},
     event::{
-        AddressSource, Category, DeleteTarget, LogicalCategory, RegistryEvent, SourceAddress, StoredEvent,
+        AddressSource, Category, DeleteTarget, LogicalCategory, NetworkType, RegistryEvent, SourceAddress,
+        StoredEvent,
         fixture::{at, raw, raws},
     },
     image::Digest,
@@ -64,6 +65,7 @@ prop_compose! {
         ]),
         (tag, digest, media_type, method) in (maybe(texts()), maybe(digests()), maybe(texts()), maybe(texts())),
         address in maybe((any::<std::net::IpAddr>(), any::<bool>())),
+        network_type in maybe(prop_oneof![Just(NetworkType::Private), Just(NetworkType::Public)]),
         (forwarded_chain, actor, user_agent) in (maybe(texts()), maybe(texts()), maybe(texts())),
         (time, received) in (maybe(times()), times()),
         (request_id, instance_id) in (maybe(texts()), maybe(texts())),
@@ -74,7 +76,7 @@ prop_compose! {
         });
         let event = RegistryEvent {
             id, category, target, repository, tag, digest, media_type, method, address,
-            network_type: None, forwarded_chain,
+            network_type, forwarded_chain,
             actor, user_agent, time, request_id, instance_id,
         };
         StoredEvent::new(source, received, event)

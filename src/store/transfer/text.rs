@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    event::{AddressSource, Category, DeleteTarget, LogicalCategory, TimeSource},
+    event::{AddressSource, Category, DeleteTarget, LogicalCategory, NetworkType, TimeSource},
     image::{Digest, RepositoryName},
     store::RegistryKey,
 };
@@ -106,4 +106,5 @@ spelled! {
     DeleteTarget { Tag, Manifest, Repository }
     AddressSource { Peer, Header }
     TimeSource { Event, Received }
+    NetworkType { Private, Public }
 }
