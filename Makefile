@@ -107,13 +107,23 @@ FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares
 
+FUZZ := $(CARGO_TARGET_DIR)/fuzz
+# Each format, and the folder of its fixtures, which the search begins with.
+FORMATS := Distribution:distribution GitLab:gitlab Harbor:harbor AlibabaACR:alibaba-acr AmazonECR:amazon-ecr \
+	GoogleArtifactRegistry:google-artifact-registry AzureACR:azure-acr Quay:quay Zot:zot DockerHub:docker-hub \
+	GitHub:github Artifactory:artifactory Gitea:gitea Nexus:nexus Generic:generic
+
 .PHONY: fuzz
 fuzz: ## look for inputs that break the readers; needs a C++ compiler
-	cd tests/fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz cargo build --locked --release --target $(HOST)
-	for target in kubeconfig protobuf json; do \
-		mkdir -p $(CARGO_TARGET_DIR)/fuzz/corpus/$$target; \
-		$(CARGO_TARGET_DIR)/fuzz/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 \
-			-artifact_prefix=$(CARGO_TARGET_DIR)/fuzz/ $(CARGO_TARGET_DIR)/fuzz/corpus/$$target; \
+	cd tests/fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=$(FUZZ) cargo build --locked --release --target $(HOST)
+	fuzz() { \
+		mkdir -p $(FUZZ)/corpus/$$1; \
+		$(FUZZ)/$(HOST)/release/$$2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 \
+			-artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus/$$1 $${3:-}; \
+	}; \
+	for target in kubeconfig protobuf json; do fuzz $$target $$target; done; \
+	for format in $(FORMATS); do \
+		FORMAT=$${format%:*} fuzz $${format%:*} dialect tests/fixtures/events/$${format#*:}; \
 	done
 
 .PHONY: FORCE
