@@ -17,7 +17,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     cluster::{Kubeconfig, Timeouts},
     controller::{self, Interests, ObjectKey, Registries, Touched, World},
-    receive::{self, Directory, Receiver},
+    receive::{self, Directory, Receiver, Tls},
     settings::Settings,
     store::{EVENTS_FILE, PostgresStore, RegistryKey, SqliteStore, Store},
     telemetry::{self, Metrics, StoreMetrics},
@@ -59,6 +59,10 @@ async fn operate(settings: Settings) -> Result<(), String> {
     let touched_registries = Arc::new(Touched::default());
     let store = open_store(&settings, &registries, &interests, &touched_registries).await?;
     let directory = Arc::new(Directory::default());
+    let webhook_tls = settings.webhook_tls_dir.clone().map(Tls::open).transpose();
+    let webhook_tls = webhook_tls
+        .map_err(failed("failed to open WEBHOOK_TLS_DIR"))?
+        .map(Arc::new);
     let webhook = bind(settings.webhook_address).await?;
     let health = bind(settings.health_address).await?;
     let (namespaces, namespace_writer) = reflector::store();
@@ -93,7 +97,7 @@ async fn operate(settings: Settings) -> Result<(), String> {
         .metrics
         .register(|registry| registry.register_collector(Box::new(StoreMetrics(store.clone()))));
     world.readiness.is_there(WEBHOOK);
-    let mut tasks = start(&world, &store, receiver, webhook, health);
+    let mut tasks = start(&world, &store, receiver, (webhook, webhook_tls), health);
     tasks.own(
         NAMESPACES,
         follow_namespaces(world.clone(), namespace_writer).map(Ok),
@@ -121,14 +125,14 @@ fn start(
     world: &Arc<World>,
     store: &Arc<dyn Store>,
     receiver: Receiver,
-    webhook: TcpListener,
+    (webhook, webhook_tls): (TcpListener, Option<Arc<Tls>>),
     health: TcpListener,
 ) -> Tasks {
     let (cancel, mut tasks) = (&world.cancel, Tasks::default());
     tasks.own(WEBHOOK, {
         let cancel = cancel.clone();
         async move {
-            receive::serve(webhook, receiver, cancel)
+            receive::serve(webhook, webhook_tls, receiver, cancel)
                 .await
                 .map_err(|error| error.to_string())
         }

@@ -39,6 +39,10 @@ pub struct Settings {
     /// Where registries deliver their events.
     #[arg(long, env = "WEBHOOK_ADDRESS", default_value = "0.0.0.0:8080")]
     pub webhook_address: SocketAddr,
+    /// Folder with tls.crt and tls.key of the webhook server, which speaks TLS then, and with ca.crt where clients
+    /// may show certificates that it signs. They are read again when they change.
+    #[arg(long, env = "WEBHOOK_TLS_DIR")]
+    pub webhook_tls_dir: Option<PathBuf>,
     /// Where health, readiness and metrics are served.
     #[arg(long, env = "HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
     pub health_address: SocketAddr,

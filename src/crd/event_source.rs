@@ -58,12 +58,14 @@ pub struct Webhook {
     validation = Rule::new("(self.type == 'HMAC') == has(self.hmac)").message("set hmac exactly when type is HMAC"),
     validation = Rule::new("(self.type == 'Splunk') == has(self.splunk)").message("set splunk exactly when type is Splunk"),
     validation = Rule::new("(self.type == 'Path') == has(self.path)").message("set path exactly when type is Path"),
+    validation = Rule::new("(self.type == 'ClientCertificate') == has(self.clientCertificate)").message("set clientCertificate exactly when type is ClientCertificate"),
 )]
 pub struct WebhookAuthentication {
     /// Bearer: Authorization with the word Bearer and a token. Basic: Authorization with a user name and a
     /// password. Header: a header with exactly one of the values. HMAC: a header with a signature of the body.
     /// Splunk: Authorization with the word Splunk and a token. Path: a secret at the end of the path, for a
-    /// registry that can do nothing better; it is weak, since paths are written into logs.
+    /// registry that can do nothing better; it is weak, since paths are written into logs. ClientCertificate: the
+    /// certificate of the connection, where the operator's webhook server speaks TLS.
     pub r#type: WebhookAuthenticationType,
     /// For type Bearer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +85,9 @@ pub struct WebhookAuthentication {
     /// For type Path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<SecretAuthentication>,
+    /// For type ClientCertificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificateAuthentication>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -94,6 +99,7 @@ pub enum WebhookAuthenticationType {
     Hmac,
     Splunk,
     Path,
+    ClientCertificate,
 }
 
 /// What the registry shows is a secret alone.
@@ -149,6 +155,15 @@ pub enum HmacAlgorithm {
     Sha256,
     #[serde(rename = "SHA1")]
     Sha1,
+}
+
+/// A certificate that the webhook server's ca.crt signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientCertificateAuthentication {
+    /// DNS names or URIs; the certificate has one of them among its subject alternative names.
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
+    pub names: Vec<String>,
 }
 
 /// Keys of a Secret in the same namespace, each a value of at least 16 bytes.

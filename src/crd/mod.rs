@@ -28,9 +28,9 @@ pub use common::{
 pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
 pub use duration::parse_duration;
 pub use event_source::{
-    BasicAuthentication, EventSource, HeaderAuthentication, HmacAlgorithm, HmacAuthentication,
-    SecretAuthentication, SourceFormat, Webhook, WebhookAuthentication, WebhookAuthenticationType,
-    WebhookSecretRef,
+    BasicAuthentication, ClientCertificateAuthentication, EventSource, HeaderAuthentication, HmacAlgorithm,
+    HmacAuthentication, SecretAuthentication, SourceFormat, Webhook, WebhookAuthentication,
+    WebhookAuthenticationType, WebhookSecretRef,
 };
 pub use files::{files, write};
 pub use image_registry::{

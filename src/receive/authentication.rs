@@ -32,6 +32,8 @@ pub enum Method {
     Splunk,
     /// The secret is the last part of the path.
     Path,
+    /// The client has a certificate of one of these names, signed by those that the server believes.
+    ClientCertificate { names: Vec<String> },
     /// The header has a signature of the body in hexadecimal.
     Hmac {
         header: HeaderName,
@@ -46,7 +48,7 @@ impl Method {
             Self::Bearer => Some("Bearer"),
             Self::Basic { .. } => Some("Basic realm=\"events\""),
             Self::Splunk => Some("Splunk"),
-            Self::Header(_) | Self::Path | Self::Hmac { .. } => None,
+            Self::Header(_) | Self::Path | Self::ClientCertificate { .. } | Self::Hmac { .. } => None,
         }
     }
 }
@@ -55,6 +57,16 @@ impl Method {
 pub enum HmacAlgorithm {
     Sha256,
     Sha1,
+}
+
+/// What a request shows before its body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// What the path ends with, where it has more parts than name a source.
+    pub(super) secret: Option<&'a str>,
+    /// Of the certificate of the connection.
+    pub(super) names: &'a [String],
 }
 
 /// What the head of a request proves.
@@ -114,16 +126,20 @@ impl Verifier {
 }
 
 /// What the head of a request to a source proves, in a time that tells neither which of its secrets was meant nor
-/// whether there is such a source. `secret` is what the path ends with.
-pub(super) fn proof(verifier: Option<&Verifier>, headers: &HeaderMap, secret: Option<&str>) -> Proof {
+/// whether there is such a source.
+pub(super) fn proof(verifier: Option<&Verifier>, shown: Shown<'_>) -> Proof {
     const NOBODYS: &[SecretHash] = &[[0; 32]];
     let method = verifier.map_or(&Method::Bearer, |verifier| &verifier.method);
     if let Method::Hmac { header, algorithm } = method {
-        let given = headers.get(header).and_then(|value| value.to_str().ok());
+        let given = shown.headers.get(header).and_then(|value| value.to_str().ok());
         let signature = given.and_then(|text| signature(text, *algorithm));
         return signature.map_or(Proof::Refused, Proof::ByBody);
     }
-    let shown = hash(&shown(method, headers, secret).unwrap_or_default());
+    if let Method::ClientCertificate { names } = method {
+        let has_one = names.iter().any(|name| shown.names.contains(name));
+        return if has_one { Proof::Accepted } else { Proof::Refused };
+    }
+    let shown = hash(&shown.secret_of(method).unwrap_or_default());
     let hashes = verifier.map_or(NOBODYS, |verifier| &verifier.hashes);
     let found = hashes
         .iter()
@@ -135,19 +151,22 @@ pub(super) fn proof(verifier: Option<&Verifier>, headers: &HeaderMap, secret: Op
     }
 }
 
-/// The secret that a request shows.
-fn shown<'a>(method: &Method, headers: &'a HeaderMap, secret: Option<&'a str>) -> Option<Cow<'a, [u8]>> {
-    match method {
-        Method::Bearer => authorization(headers, "Bearer").map(Cow::Borrowed),
-        Method::Splunk => authorization(headers, "Splunk").map(Cow::Borrowed),
-        Method::Basic { username } => {
-            let decoded = STANDARD.decode(authorization(headers, "Basic")?).ok()?;
-            let password = decoded.strip_prefix(username.as_bytes())?.strip_prefix(b":")?;
-            Some(Cow::Owned(password.to_vec()))
+impl<'a> Shown<'a> {
+    /// The secret that it shows.
+    fn secret_of(self, method: &Method) -> Option<Cow<'a, [u8]>> {
+        let Self { headers, secret, .. } = self;
+        match method {
+            Method::Bearer => authorization(headers, "Bearer").map(Cow::Borrowed),
+            Method::Splunk => authorization(headers, "Splunk").map(Cow::Borrowed),
+            Method::Basic { username } => {
+                let decoded = STANDARD.decode(authorization(headers, "Basic")?).ok()?;
+                let password = decoded.strip_prefix(username.as_bytes())?.strip_prefix(b":")?;
+                Some(Cow::Owned(password.to_vec()))
+            }
+            Method::Header(name) => Some(Cow::Borrowed(headers.get(name)?.as_bytes().trim_ascii())),
+            Method::Path => Some(Cow::Borrowed(secret?.as_bytes())),
+            Method::ClientCertificate { .. } | Method::Hmac { .. } => None,
         }
-        Method::Header(name) => Some(Cow::Borrowed(headers.get(name)?.as_bytes().trim_ascii())),
-        Method::Path => Some(Cow::Borrowed(secret?.as_bytes())),
-        Method::Hmac { .. } => None,
     }
 }
 

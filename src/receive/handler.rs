@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Instant};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
@@ -18,13 +18,14 @@ use tracing::warn;
 use crate::store::{Appended, Delivery, EventLog, Quarantined, StoreError};
 
 use super::{
-    authentication::{Method, Proof, proof},
+    authentication::{Method, Proof, Shown, proof},
     body,
     directory::{Directory, Entry, SourcePath},
     handshake,
     limits::Limits,
     metrics::ReceiveMetrics,
     refusal::Refusal,
+    tls::ClientNames,
 };
 
 /// Of a body that cannot be read, so much is kept.
@@ -93,30 +94,21 @@ impl Receiver {
             .with_state(self)
     }
 
-    /// The source that a path names, and what the head of a request to it proves. `secret` is what the path ends
-    /// with, where it has more parts than name a source.
-    pub(super) fn source(
-        &self,
-        path: &SourcePath,
-        secret: Option<&str>,
-        headers: &HeaderMap,
-    ) -> Result<(Arc<Entry>, Proof), Refusal> {
+    /// The source that a path names, and what the head of a request to it proves.
+    pub(super) fn source(&self, path: &SourcePath, shown: Shown<'_>) -> Result<(Arc<Entry>, Proof), Refusal> {
         let entry = self.directory.entry(path);
-        let proof = proof(entry.as_deref().map(|entry| &entry.verifier), headers, secret);
+        let proof = proof(entry.as_deref().map(|entry| &entry.verifier), shown);
         match entry {
-            Some(entry) if secret.is_none() || *entry.verifier.method() == Method::Path => Ok((entry, proof)),
+            Some(entry) if shown.secret.is_none() || *entry.verifier.method() == Method::Path => {
+                Ok((entry, proof))
+            }
             _ => Err(Refusal::UnknownPath),
         }
     }
 
-    async fn receive(
-        &self,
-        path: &SourcePath,
-        secret: Option<&str>,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<Taken, Refusal> {
-        let (entry, proof) = self.source(path, secret, headers)?;
+    async fn receive(&self, path: &SourcePath, shown: Shown<'_>, body: Body) -> Result<Taken, Refusal> {
+        let headers = shown.headers;
+        let (entry, proof) = self.source(path, shown)?;
         let taken = match proof {
             Proof::Accepted => self.take(&entry, headers, body, None).await,
             Proof::ByBody(signature) => self.take(&entry, headers, body, Some(&signature)).await,
@@ -227,12 +219,18 @@ impl Target {
 async fn deliver(
     State(receiver): State<Receiver>,
     Path(target): Path<Target>,
+    Extension(ClientNames(names)): Extension<ClientNames>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let begun = Instant::now();
     let (path, secret) = target.split();
-    match receiver.receive(&path, secret.as_deref(), &headers, body).await {
+    let shown = Shown {
+        headers: &headers,
+        secret: secret.as_deref(),
+        names: &names,
+    };
+    match receiver.receive(&path, shown, body).await {
         Ok(Taken {
             appended,
             ignored,

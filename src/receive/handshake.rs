@@ -2,6 +2,7 @@
 //! Hooks for Event Delivery", section 4). It proves nothing about who asks.
 
 use axum::{
+    Extension,
     extract::{Path, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -9,9 +10,10 @@ use axum::{
 
 use super::{
     Receiver,
-    authentication::{Method, Proof},
+    authentication::{Method, Proof, Shown},
     handler::Target,
     refusal::Refusal,
+    tls::ClientNames,
 };
 
 const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
@@ -23,11 +25,17 @@ const ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate")
 pub(super) async fn answer(
     State(receiver): State<Receiver>,
     Path(target): Path<Target>,
+    Extension(ClientNames(names)): Extension<ClientNames>,
     headers: HeaderMap,
 ) -> Response {
     let (path, secret) = target.split();
     let allow = (header::ALLOW, HeaderValue::from_static("POST"));
-    match receiver.source(&path, secret.as_deref(), &headers) {
+    let shown = Shown {
+        headers: &headers,
+        secret: secret.as_deref(),
+        names: &names,
+    };
+    match receiver.source(&path, shown) {
         Err(refusal) => return refusal.into_response(),
         // Elsewhere it is the delivery that proves who sends it.
         Ok((entry, Proof::Refused)) if *entry.verifier.method() == Method::Path => {

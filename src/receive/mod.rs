@@ -12,6 +12,7 @@ mod refusal;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use authentication::{Authentication, HmacAlgorithm, Method, SHORTEST_SECRET};
 pub use body::MAX_BODY_BYTES;
@@ -20,3 +21,4 @@ pub use handler::Receiver;
 pub use limits::Limits;
 pub use metrics::ReceiveMetrics;
 pub use server::serve;
+pub use tls::{Tls, TlsError};

@@ -5,25 +5,35 @@ use std::{io, sync::Arc, time::Duration};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use super::Receiver;
+use super::{Receiver, Tls, tls::ClientNames};
 
 /// Bytes of the largest head.
 const HEAD_BYTES: usize = 32 * 1024;
 /// Wait after a failure to accept, such as too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Serves deliveries until cancelled, then lets those under way finish.
-pub async fn serve(listener: TcpListener, receiver: Receiver, cancel: CancellationToken) -> io::Result<()> {
+/// Serves deliveries until cancelled, then lets those under way finish. In the open where `tls` is absent.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    receiver: Receiver,
+    cancel: CancellationToken,
+) -> io::Result<()> {
     let limits = receiver.limits();
     let router = receiver.router();
     let connections = TaskTracker::new();
+    if let Some(tls) = tls.clone() {
+        let cancel = cancel.clone();
+        connections.spawn(async move { tls.follow(cancel).await });
+    }
     let places = Arc::new(Semaphore::new(limits.connections));
     loop {
         let accepted = async {
@@ -42,9 +52,22 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, cancel: Cancellati
                 continue;
             }
         };
-        let (router, cancel) = (router.clone(), cancel.clone());
+        // An answer is one small packet: it must not wait for an acknowledgement.
+        drop(stream.set_nodelay(true));
+        let (router, tls, cancel) = (router.clone(), tls.clone(), cancel.clone());
         connections.spawn(async move {
-            serve_connection(stream, router, limits.head_within, cancel).await;
+            match tls {
+                None => {
+                    serve_connection(stream, ClientNames::default(), router, limits.head_within, cancel).await
+                }
+                Some(tls) => match tokio::time::timeout(limits.head_within, tls.accept(stream)).await {
+                    Ok(Ok((stream, names))) => {
+                        serve_connection(stream, names, router, limits.head_within, cancel).await;
+                    }
+                    Ok(Err(error)) => debug!(%error, "a connection was not secured"),
+                    Err(_) => debug!("a connection was not secured in time"),
+                },
+            }
             drop(place);
         });
     }
@@ -60,16 +83,18 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, cancel: Cancellati
     Ok(())
 }
 
+/// `names` are those of the certificate that the client has shown.
 async fn serve_connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    names: ClientNames,
     router: axum::Router,
     head_within: Duration,
     cancel: CancellationToken,
 ) {
-    // An answer is one small packet: it must not wait for an acknowledgement.
-    drop(stream.set_nodelay(true));
-    let service =
-        hyper::service::service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request));
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(names.clone());
+        router.clone().oneshot(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_within)

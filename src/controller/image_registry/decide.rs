@@ -146,8 +146,8 @@ pub fn format(format: SourceFormat) -> Format {
     }
 }
 
-/// How a source proves who it is, and where its secrets are.
-pub fn authentication(source: &EventSource) -> Result<(Method, &WebhookSecretRef), Problem> {
+/// How a source proves who it is, and where its secrets are, where it has any.
+pub fn authentication(source: &EventSource) -> Result<(Method, Option<&WebhookSecretRef>), Problem> {
     use WebhookAuthenticationType as Type;
     let WebhookAuthentication {
         r#type,
@@ -157,34 +157,46 @@ pub fn authentication(source: &EventSource) -> Result<(Method, &WebhookSecretRef
         hmac,
         splunk,
         path,
+        client_certificate,
     } = &source.webhook.authentication;
-    let found = match r#type {
-        Type::Bearer => bearer.as_ref().map(|given| (Method::Bearer, &given.secret_ref)),
-        Type::Splunk => splunk.as_ref().map(|given| (Method::Splunk, &given.secret_ref)),
-        Type::Path => path.as_ref().map(|given| (Method::Path, &given.secret_ref)),
-        Type::Basic => basic.as_ref().map(|given| {
+    let incomplete = || Problem::AuthenticationIncomplete(*r#type);
+    let (method, secret_ref) = match r#type {
+        Type::Bearer => (
+            Method::Bearer,
+            &bearer.as_ref().ok_or_else(incomplete)?.secret_ref,
+        ),
+        Type::Splunk => (
+            Method::Splunk,
+            &splunk.as_ref().ok_or_else(incomplete)?.secret_ref,
+        ),
+        Type::Path => (Method::Path, &path.as_ref().ok_or_else(incomplete)?.secret_ref),
+        Type::Basic => {
+            let given = basic.as_ref().ok_or_else(incomplete)?;
             let username = given.username.clone();
             (Method::Basic { username }, &given.secret_ref)
-        }),
-        Type::Header => match header {
-            Some(given) => Some((Method::Header(header_name(&given.name)?), &given.secret_ref)),
-            None => None,
-        },
-        Type::Hmac => match hmac {
-            Some(given) => {
-                let method = Method::Hmac {
-                    header: header_name(&given.header)?,
-                    algorithm: match given.algorithm {
-                        crd::HmacAlgorithm::Sha256 => HmacAlgorithm::Sha256,
-                        crd::HmacAlgorithm::Sha1 => HmacAlgorithm::Sha1,
-                    },
-                };
-                Some((method, &given.secret_ref))
-            }
-            None => None,
-        },
+        }
+        Type::Header => {
+            let given = header.as_ref().ok_or_else(incomplete)?;
+            (Method::Header(header_name(&given.name)?), &given.secret_ref)
+        }
+        Type::Hmac => {
+            let given = hmac.as_ref().ok_or_else(incomplete)?;
+            let method = Method::Hmac {
+                header: header_name(&given.header)?,
+                algorithm: match given.algorithm {
+                    crd::HmacAlgorithm::Sha256 => HmacAlgorithm::Sha256,
+                    crd::HmacAlgorithm::Sha1 => HmacAlgorithm::Sha1,
+                },
+            };
+            (method, &given.secret_ref)
+        }
+        Type::ClientCertificate => {
+            let given = client_certificate.as_ref().ok_or_else(incomplete)?;
+            let names = given.names.clone();
+            return Ok((Method::ClientCertificate { names }, None));
+        }
     };
-    found.ok_or(Problem::AuthenticationIncomplete(*r#type))
+    Ok((method, Some(secret_ref)))
 }
 
 fn header_name(name: &str) -> Result<HeaderName, Problem> {

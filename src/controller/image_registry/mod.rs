@@ -120,8 +120,13 @@ impl ImageRegistries {
         let mut paths = Vec::new();
         for source in &object.spec.sources {
             let (method, reference) = decide::authentication(source)?;
-            let data = self.secrets.follow(key, &reference.name).await?;
-            let secrets = decide::secrets(&method, reference, &data)?;
+            let secrets = match reference {
+                Some(reference) => {
+                    let data = self.secrets.follow(key, &reference.name).await?;
+                    decide::secrets(&method, reference, &data)?
+                }
+                None => Vec::new(),
+            };
             let path = SourcePath {
                 namespace: key.namespace.clone(),
                 name: key.name.clone(),

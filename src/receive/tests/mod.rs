@@ -5,6 +5,7 @@ mod handshake;
 mod limits;
 mod refusals;
 mod storing;
+mod tls;
 
 use std::{
     io,
@@ -26,7 +27,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Authentication, Directory, Limits, Method, ReceiveMetrics, Receiver, Source, SourcePath, serve};
+use super::{
+    Authentication, Directory, Limits, Method, ReceiveMetrics, Receiver, Source, SourcePath, Tls, serve,
+};
 use crate::{
     dialect::Format,
     store::{Appended, Delivery, EventLog, RegistryKey, StoreError},
@@ -54,13 +57,17 @@ impl Server {
     }
 
     async fn with_limits(log: Arc<dyn EventLog>, limits: Limits) -> Self {
+        Self::with_tls(log, limits, None).await
+    }
+
+    async fn with_tls(log: Arc<dyn EventLog>, limits: Limits, tls: Option<Arc<Tls>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let directory = Arc::new(Directory::default());
         let cancel = CancellationToken::new();
         let receiver = Receiver::with_limits(directory.clone(), log, limits);
         let metrics = receiver.metrics().clone();
-        let task = tokio::spawn(serve(listener, receiver, cancel.clone()));
+        let task = tokio::spawn(serve(listener, tls, receiver, cancel.clone()));
         let server = Self {
             address,
             directory,
