@@ -26,7 +26,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(15);
 /// A cluster in which nothing changes is noted as current this often.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
 /// Repositories of one transaction.
-const CHUNK: usize = 200;
+const CHUNK: usize = 32;
 /// With more changed repositories, all are looked at.
 const MOST_CHANGED: usize = 10_000;
 /// What belongs to no authorisation any more is forgotten this often, and not before all had time to be read.
