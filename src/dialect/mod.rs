@@ -28,7 +28,7 @@ use http::HeaderMap;
 use thiserror::Error;
 
 use self::json::NotText;
-use crate::event::RegistryEvent;
+use crate::event::{Category, RegistryEvent};
 
 /// The most entries one body may bring.
 pub const MAX_ENTRIES: usize = 10_000;
@@ -68,6 +68,16 @@ pub enum Format {
     Nexus,
     /// The project's own form, for anything that can be made to say what happened.
     Generic,
+}
+
+/// Whether sources of a format report a category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reporting {
+    /// Every source does.
+    Always,
+    /// Some do, by how the registry is set up: it is known once one has.
+    Sometimes,
+    Never,
 }
 
 /// What one body brought.
@@ -143,6 +153,27 @@ impl Format {
             Self::Gitea => "Gitea",
             Self::Nexus => "Nexus",
             Self::Generic => "Generic",
+        }
+    }
+
+    /// Whether a source of this format reports events of a category.
+    #[must_use]
+    pub fn reporting(self, category: Category) -> Reporting {
+        use Reporting::{Always, Never, Sometimes};
+        let [push, pull, delete] = match self {
+            Self::Distribution | Self::GitLab => [Always, Always, Always],
+            // Which events a policy sends, and which rows an audit log has, is a setting of the project.
+            Self::Harbor | Self::Generic => [Sometimes, Sometimes, Sometimes],
+            // Pulls, and who did what from where, are in audit logs that have to be switched on.
+            Self::AlibabaACR | Self::Quay => [Always, Sometimes, Sometimes],
+            Self::AmazonECR | Self::GoogleArtifactRegistry | Self::AzureACR => [Always, Sometimes, Always],
+            Self::Zot | Self::Artifactory | Self::Gitea | Self::Nexus => [Always, Never, Always],
+            Self::DockerHub | Self::GitHub => [Always, Never, Never],
+        };
+        match category {
+            Category::Push => push,
+            Category::Pull => pull,
+            Category::Delete => delete,
         }
     }
 
