@@ -16,6 +16,7 @@ mod generic;
 mod gitea;
 mod github;
 mod google_artifact_registry;
+mod handshake;
 mod harbor;
 mod json;
 mod nexus;
@@ -26,6 +27,8 @@ mod zot;
 
 use http::HeaderMap;
 use thiserror::Error;
+
+pub use handshake::Handshake;
 
 use self::json::NotText;
 use crate::event::{Category, RegistryEvent};

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Instant};
 
 use axum::{
-    Extension, Router,
+    Extension, Json, Router,
     body::Body,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
@@ -12,10 +12,14 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
-use crate::store::{Appended, Delivery, EventLog, Quarantined, StoreError};
+use crate::{
+    dialect::Handshake,
+    store::{Appended, Delivery, EventLog, Quarantined, StoreError},
+};
 
 use super::{
     authentication::{Method, Proof, Shown, proof},
@@ -28,7 +32,10 @@ use super::{
     tls::ClientNames,
 };
 
-/// Of a body that cannot be read, so much is kept.
+/// Why a message is put aside that asks people to open an address.
+const CONFIRMATION_ASKED: &str = "ConfirmationAsked";
+
+/// Of a body that is put aside, so much is kept.
 const QUARANTINED_BYTES: usize = 64 * 1024;
 
 /// Receives deliveries into the store.
@@ -52,11 +59,15 @@ impl fmt::Debug for Receiver {
     }
 }
 
-/// What a delivery that was taken brought.
-struct Taken {
-    appended: Appended,
-    ignored: i64,
-    quarantined: bool,
+/// What became of a body that was taken.
+enum Taken {
+    Delivery {
+        appended: Appended,
+        ignored: i64,
+        quarantined: bool,
+    },
+    /// It was no delivery, and waits for this answer.
+    Handshake(Value),
 }
 
 impl Receiver {
@@ -158,14 +169,18 @@ impl Receiver {
                 (body, [self.patiently(turn).await?, room])
             }
         };
-        let delivery = understand(entry, received, headers, &body);
+        let delivery = match entry.format.handshake(headers, &body) {
+            Some(Handshake::Answer(answer)) => return Ok(Taken::Handshake(answer)),
+            Some(Handshake::Confirm) => put_aside(entry, received, CONFIRMATION_ASKED, &body),
+            None => understand(entry, received, headers, &body),
+        };
         drop(body);
         let (ignored, quarantined) = (delivery.ignored, delivery.quarantined.is_some());
         let appended = tokio::time::timeout(self.limits.commit_within, self.log.append(delivery))
             .await
             .unwrap_or(Err(StoreError::Busy))
             .map_err(Refusal::Store)?;
-        Ok(Taken {
+        Ok(Taken::Delivery {
             appended,
             ignored,
             quarantined,
@@ -231,7 +246,8 @@ async fn deliver(
         names: &names,
     };
     match receiver.receive(&path, shown, body).await {
-        Ok(Taken {
+        Ok(Taken::Handshake(answer)) => Json(answer).into_response(),
+        Ok(Taken::Delivery {
             appended,
             ignored,
             quarantined,
@@ -251,26 +267,33 @@ async fn deliver(
 /// What the body says. One that cannot be read is put aside: were it refused, the registry would send it again
 /// for ever, and nothing behind it.
 fn understand(entry: &Entry, received: Timestamp, headers: &HeaderMap, body: &[u8]) -> Delivery {
-    let delivery = Delivery {
+    match entry.format.parse(headers, body) {
+        Ok(parsed) => Delivery {
+            events: parsed.events,
+            ignored: parsed.ignored,
+            ..empty(entry, received)
+        },
+        Err(error) => put_aside(entry, received, error.reason(), body),
+    }
+}
+
+fn put_aside(entry: &Entry, received: Timestamp, reason: &'static str, body: &[u8]) -> Delivery {
+    Delivery {
+        quarantined: Some(Quarantined {
+            reason,
+            body: body.iter().take(QUARANTINED_BYTES).copied().collect(),
+        }),
+        ..empty(entry, received)
+    }
+}
+
+fn empty(entry: &Entry, received: Timestamp) -> Delivery {
+    Delivery {
         registry: entry.registry.clone(),
         source: entry.name.clone(),
         received,
         events: Vec::new(),
         ignored: 0,
         quarantined: None,
-    };
-    match entry.format.parse(headers, body) {
-        Ok(parsed) => Delivery {
-            events: parsed.events,
-            ignored: parsed.ignored,
-            ..delivery
-        },
-        Err(error) => Delivery {
-            quarantined: Some(Quarantined {
-                reason: error.reason(),
-                body: body.iter().take(QUARANTINED_BYTES).copied().collect(),
-            }),
-            ..delivery
-        },
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use super::{Answer, PATH, Server, Stub};
-use crate::receive::Method;
+use super::{Answer, PATH, Server, Stub, TOKEN};
+use crate::{dialect::Format, receive::Method};
 
 const SECRET: &str = "0123456789abcdef-secret";
 
@@ -43,4 +43,32 @@ async fn a_sender_of_cloud_events_may_ask_whether_it_may_deliver() {
     let path = format!("{PATH}/{SECRET}");
     assert_eq!(ask(&server, &path, origin).await.status, 200);
     assert_eq!(ask(&server, &format!("{path}x"), origin).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_validation_is_answered_and_only_to_who_may_deliver() {
+    let stub = Arc::new(Stub::default());
+    let server = Server::start(stub.clone()).await;
+    server.open_format("notifications", Format::AzureACR, Method::Bearer, &[TOKEN]);
+    let body = br#"[{"data":{"validationCode":"0a1b2c3d"}}]"#;
+    let ask = async |token: &str| {
+        let head = format!(
+            "POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\naeg-event-type: \
+             SubscriptionValidation\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        server.send(&head, body).await
+    };
+    let answer = ask(TOKEN).await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, r#"{"validationResponse":"0a1b2c3d"}"#)
+    );
+    assert!(
+        answer.head.contains("content-type: application/json"),
+        "{}",
+        answer.head
+    );
+    assert_eq!(ask("wrong").await.status, 401);
+    assert_eq!(stub.deliveries(), 0);
 }

@@ -84,10 +84,14 @@ impl Server {
     }
 
     fn open_by(&self, source: &str, method: Method, secrets: &[&str]) {
+        self.open_format(source, Format::Distribution, method, secrets);
+    }
+
+    fn open_format(&self, source: &str, format: Format, method: Method, secrets: &[&str]) {
         let source = Source {
             registry: registry(),
             name: source.to_owned(),
-            format: Format::Distribution,
+            format,
             authentication: Authentication {
                 method,
                 secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
@@ -150,11 +154,12 @@ fn chunked(body: &[u8], size: usize) -> Vec<u8> {
 
 struct Client(TcpStream);
 
-/// A response: its status, and its head as written.
+/// A response: its status, its head in lower case, its body.
 #[derive(Debug)]
 struct Answer {
     status: u16,
     head: String,
+    body: String,
 }
 
 impl Client {
@@ -185,6 +190,7 @@ impl Client {
             Answer {
                 status: head[9..12].parse().unwrap(),
                 head: lower,
+                body: String::from_utf8(body).unwrap(),
             }
         };
         tokio::time::timeout(DEADLINE, answer)
