@@ -1,6 +1,7 @@
 //! The server on a real listener, spoken to in bytes.
 
 mod authentication;
+mod formats;
 mod handshake;
 mod limits;
 mod refusals;
