@@ -36,7 +36,7 @@ BEGIN
         FOR shard IN 1 .. cardinality(shards) LOOP
             EXECUTE format('CREATE FOREIGN TABLE %I PARTITION OF %I
                     FOR VALUES WITH (MODULUS %s, REMAINDER %s)
-                    SERVER %I OPTIONS (table_name %L, fetch_size ''1000'', async_capable ''true'')',
+                    SERVER %I OPTIONS (table_name %L, fetch_size ''1000'', batch_size ''1000'', async_capable ''true'')',
                 sharded || '_' || (shard - 1), sharded, cardinality(shards), shard - 1,
                 shards[shard], sharded);
         END LOOP;

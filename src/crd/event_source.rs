@@ -64,7 +64,7 @@ pub struct WebhookAuthentication {
     /// Bearer: Authorization with the word Bearer and a token. Basic: Authorization with a user name and a
     /// password. Header: a header with exactly one of the values. HMAC: a header with a signature of the body.
     /// Splunk: Authorization with the word Splunk and a token. Path: a secret at the end of the path, for a
-    /// registry that can do nothing better; it is weak, since paths are written into logs. ClientCertificate: the
+    /// registry that can do nothing better; it is weak, since paths are written into logs. `ClientCertificate`: the
     /// certificate of the connection, where the operator's webhook server speaks TLS.
     pub r#type: WebhookAuthenticationType,
     /// For type Bearer.
@@ -85,7 +85,7 @@ pub struct WebhookAuthentication {
     /// For type Path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<SecretAuthentication>,
-    /// For type ClientCertificate.
+    /// For type `ClientCertificate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<ClientCertificateAuthentication>,
 }

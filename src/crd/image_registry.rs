@@ -170,7 +170,7 @@ pub struct ImageRegistryStatus {
     #[serde(default)]
     pub observed_generation: i64,
     /// Ready: accepted, the webhook listens. Receiving: events have arrived; Unknown until the first one, False
-    /// while deliveries are refused. WeakAuthentication: a source has its secret in its path.
+    /// while deliveries are refused. `WeakAuthentication`: a source has its secret in its path.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -58,7 +58,8 @@ pub async fn serve(
         connections.spawn(async move {
             match tls {
                 None => {
-                    serve_connection(stream, ClientNames::default(), router, limits.head_within, cancel).await
+                    serve_connection(stream, ClientNames::default(), router, limits.head_within, cancel)
+                        .await;
                 }
                 Some(tls) => match tokio::time::timeout(limits.head_within, tls.accept(stream)).await {
                     Ok(Ok((stream, names))) => {

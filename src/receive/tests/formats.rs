@@ -52,8 +52,9 @@ fn fixtures(format: Format) -> Vec<(PathBuf, String)> {
         headers
             .iter()
             .filter(|(name, _)| !name.eq_ignore_ascii_case("authorization"))
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect()
+            .fold(String::new(), |text, (name, value)| {
+                format!("{text}{name}: {value}\r\n")
+            })
     };
     found
         .into_iter()

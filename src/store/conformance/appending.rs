@@ -112,6 +112,35 @@ pub(crate) async fn the_same_event_again_changes_nothing<B: Backend>() {
     assert_eq!(before, ["g2 Pull v1 @A x1", "g1 Pull v1 @A x1"]);
 }
 
+pub(crate) async fn what_is_new_of_a_delivery_is_stored_beside_what_is_there<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    append_lines(&backend, &store, "g1 1 a GET v1 @A").await;
+    let sent = |lines| {
+        let events = raws(lines).into_iter().map(|stored| RegistryEvent {
+            instance_id: Some("second".to_owned()),
+            ..stored.event
+        });
+        crate::store::Delivery {
+            events: events.collect(),
+            ..delivery(raws(lines))
+        }
+    };
+    // By a process that speaks for the first time, and by one that is known.
+    for (lines, expected) in [
+        ("g1 1 a GET v1 @A\ng2 2 b GET v1 @A\ng2 2 b GET v1 @A", (1, 2)),
+        ("g3 3 c GET v1 @A\ng2 2 b GET v1 @A", (1, 1)),
+        ("g4 4 c GET v1 @A", (1, 0)),
+    ] {
+        let appended = append(&store, sent(lines)).await;
+        assert_eq!((appended.stored, appended.duplicates), expected, "{lines}");
+    }
+    backend.settle(&store).await;
+    assert_eq!(ids(&store, Select::All).await, ["g4", "g3", "g2", "g1"]);
+    let source = super::source(&store).await;
+    assert_eq!((source.stored, source.duplicates), (4, 3));
+}
+
 pub(crate) async fn the_same_event_at_the_same_time_from_many_is_stored_once<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.open().await;

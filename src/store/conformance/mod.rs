@@ -56,6 +56,7 @@ macro_rules! conformance {
             appending::{
                 an_event_is_read_back_as_it_was_written,
                 the_same_event_again_changes_nothing,
+                what_is_new_of_a_delivery_is_stored_beside_what_is_there,
                 the_same_event_at_the_same_time_from_many_is_stored_once,
                 an_id_counts_once_in_its_repository_and_registry,
                 a_registry_of_the_same_name_and_another_uid_is_another,

@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::try_join;
 use tokio::sync::Mutex;
+use tokio_postgres::Statement;
 
 use super::{
     changes,
+    counts::{self, Counts},
     failure::Failure,
     gaps,
     ids::{self, Ids},
     instances::{self, Processes},
     quarantine,
     raw::{self, Columns},
+    sent::{self, Key, Marks, Sent},
     session::{Parameters, Session},
     values::{get, id_bytes, nanoseconds},
 };
@@ -39,18 +42,45 @@ pub(super) struct Committed {
 }
 
 /// A delivery and the numbers of what it names.
-struct Resolved<'a> {
-    batch: &'a Batch,
+pub(super) struct Resolved<'a> {
+    pub(super) batch: &'a Batch,
     registry: i64,
-    source: i64,
+    pub(super) source: i64,
     /// One for each event.
     repositories: Vec<i64>,
     /// The source delivers for the first time.
     is_first: bool,
 }
 
-/// The key of a raw event: (repository, time, id).
-type Key = (i64, i64, Vec<u8>);
+/// What an open transaction has written of some deliveries.
+struct Written<'a> {
+    new: Vec<Sent<'a>>,
+    processes: Processes<'a>,
+    /// Sources of processes that speak for the first time.
+    arrived: BTreeSet<i64>,
+}
+
+/// Prepared before they are needed, so that they can go behind the beginning of a
+/// transaction.
+struct Statements {
+    insert_all: Statement,
+    insert_new: Statement,
+    named: Statement,
+    lock: Statement,
+    note: Statement,
+}
+
+impl Statements {
+    async fn prepare(session: &Session) -> Result<Self, Failure> {
+        Ok(Self {
+            insert_all: session.statement(raw::INSERT_ALL).await?,
+            insert_new: session.statement(raw::INSERT_NEW).await?,
+            named: session.statement(instances::NAMED).await?,
+            lock: session.statement(LOCK_SOURCES).await?,
+            note: session.statement(counts::NOTE).await?,
+        })
+    }
+}
 
 /// Writes deliveries in a transaction of its own: two round trips, the second with the
 /// commit, unless there is something unusual among them. The connection is not to be used
@@ -62,49 +92,29 @@ pub(super) async fn commit(
     mark: i64,
     batches: &[&Batch],
 ) -> Result<Committed, Failure> {
-    let insert = session.statement(raw::INSERT).await?;
-    let named = session.statement(instances::NAMED).await?;
-    let lock = session.statement(LOCK_SOURCES).await?;
-    let count = session.statement(COUNT).await?;
-    let seen = session.statement(instances::SEEN).await?;
-
+    let statements = Statements::prepare(session).await?;
     let (mut resolved, all_known) = resolve(session, ids, batches).await?;
-    let is_unusual = !all_known || resolved.iter().any(Resolved::is_timed_by_receipt);
-    let mut received = HashSet::new();
-    if is_unusual {
-        session.batch_execute("BEGIN").await?;
-        make_sources(session, &mut resolved).await?;
-        received = insert_received(session, &resolved).await?;
+    let mut written = None;
+    if all_known && !resolved.iter().any(Resolved::is_timed_by_receipt) {
+        written = write_all(session, &statements, &resolved).await?;
     }
-
-    let columns = columns(&resolved, &received);
-    let processes = Processes::of(resolved.iter().map(|one| (one.source, one.batch)));
-    let begin = async {
-        if is_unusual {
-            Ok(())
-        } else {
-            session.batch_execute("BEGIN").await
-        }
+    let Written {
+        new,
+        processes,
+        arrived,
+    } = match written {
+        Some(written) => written,
+        None => write_new(session, &statements, &mut resolved).await?,
     };
-    let ((), known, new) = try_join!(
-        begin,
-        processes.known(session, &named),
-        columns.insert(session, &insert, mark)
-    )?;
-    let mut is_new: HashSet<Key> = HashSet::with_capacity(new.len());
-    for row in &new {
-        is_new.insert((get(row, 0)?, get(row, 1)?, get(row, 2)?));
-    }
-    let unlinked = is_new.iter().map(|(repository, ..)| *repository).collect();
-    let mut outcomes = outcomes(&resolved, is_new);
+    let mut outcomes = sent::outcomes(&resolved, &new);
     let counts = Counts::of(&resolved, &outcomes);
+    let sources: Parameters<'_> = &[&counts.source];
 
-    let news = processes.news(&known)?;
     let changes_coverage = |one: &Resolved<'_>| {
         one.is_first || one.batch.quarantined.is_some() || one.batch.refused_since.is_some()
     };
-    if !news.is_empty() || resolved.iter().any(changes_coverage) {
-        session.run(&lock, &[&counts.source]).await?;
+    if !arrived.is_empty() || resolved.iter().any(changes_coverage) {
+        session.run(&statements.lock, sources).await?;
         for (one, outcome) in resolved.iter().zip(&mut outcomes) {
             outcome.coverage_changed = changes_coverage(one);
             quarantine(session, one).await?;
@@ -112,7 +122,7 @@ pub(super) async fn commit(
                 gaps::open(session, one.source, gaps::REFUSED, since, one.batch.received).await?;
             }
         }
-        for delivery in instances::arrive(session, &processes, &news).await? {
+        for delivery in instances::arrive(session, &processes, &arrived).await? {
             outcomes[delivery].coverage_changed = true;
         }
         let covered: BTreeSet<i64> = resolved
@@ -125,11 +135,16 @@ pub(super) async fn commit(
             changes::tell(session, operator, registry, 0).await?;
         }
     }
-    let sources: Parameters<'_> = &[&counts.source];
+    let lock = async {
+        if counts.source.len() > 1 {
+            session.run(&statements.lock, sources).await?;
+        }
+        Ok::<_, Failure>(())
+    };
+    let marks = Marks::of(&new);
     try_join!(
-        session.run(&lock, sources),
-        counts.save(session, &count),
-        processes.save(session, &seen),
+        lock,
+        counts.note(session, &statements.note, (mark, &marks), &processes),
         session.batch_execute("COMMIT")
     )?;
     if !all_known {
@@ -138,25 +153,82 @@ pub(super) async fn commit(
             ids.remember_source(one.registry, &one.batch.source, one.source);
         }
     }
-    Ok(Committed { outcomes, unlinked })
+    Ok(Committed {
+        outcomes,
+        unlinked: marks.repository.into_iter().collect(),
+    })
+}
+
+/// Writes deliveries of which every event is new and every process known, as nearly all are:
+/// the number of rows says so, and no row need come back. Nothing, and no transaction, where
+/// it is not so.
+async fn write_all<'a>(
+    session: &Session,
+    statements: &Statements,
+    resolved: &[Resolved<'a>],
+) -> Result<Option<Written<'a>>, Failure> {
+    let processes = Processes::of(resolved.iter().map(|one| (one.source, one.batch)));
+    let new = sent::distinct(resolved, &HashSet::new());
+    let columns = Columns::of(&new);
+    let ((), rows) = try_join!(
+        session.batch_execute(BEGIN_ALL),
+        columns.insert_all(session, &statements.insert_all, &processes)
+    )?;
+    if usize::try_from(rows) != Ok(new.len()) {
+        session.batch_execute("ROLLBACK").await?;
+        return Ok(None);
+    }
+    Ok(Some(Written {
+        new,
+        processes,
+        arrived: BTreeSet::new(),
+    }))
+}
+
+/// Writes what is new of deliveries.
+async fn write_new<'a>(
+    session: &Session,
+    statements: &Statements,
+    resolved: &mut [Resolved<'a>],
+) -> Result<Written<'a>, Failure> {
+    session.batch_execute("BEGIN").await?;
+    make_sources(session, resolved).await?;
+    let received = insert_received(session, resolved).await?;
+    let processes = Processes::of(resolved.iter().map(|one| (one.source, one.batch)));
+    let mut new = sent::distinct(resolved, &received);
+    let columns = Columns::of(&new);
+    let (known, rows) = try_join!(
+        processes.known(session, &statements.named),
+        columns.insert_new(session, &statements.insert_new)
+    )?;
+    let mut keys: HashSet<Key> = HashSet::with_capacity(rows.len());
+    for row in &rows {
+        keys.insert((get(row, 0)?, get(row, 1)?, get(row, 2)?));
+    }
+    new.retain(|sent| keys.contains(&sent.key));
+    let arrived = processes.news(&known)?;
+    Ok(Written {
+        new,
+        processes,
+        arrived,
+    })
 }
 
 impl Resolved<'_> {
     fn is_timed_by_receipt(&self) -> bool {
         self.batch.events.iter().any(is_timed_by_receipt)
     }
+}
 
-    fn events(&self) -> impl Iterator<Item = (i64, &StoredEvent)> {
+impl<'a> Resolved<'a> {
+    /// With their repositories.
+    pub(super) fn events(&self) -> impl Iterator<Item = (i64, &'a StoredEvent)> {
         self.repositories.iter().copied().zip(&self.batch.events)
     }
 }
 
 fn is_timed_by_receipt(stored: &StoredEvent) -> bool {
     stored.time_source == TimeSource::Received
-}
-
-fn key(repository: i64, stored: &StoredEvent) -> Key {
-    (repository, nanoseconds(stored.time), id_bytes(&stored.event.id))
 }
 
 /// The numbers of what deliveries name; whether all of their sources are known. One that is
@@ -244,56 +316,6 @@ async fn insert_received(
         .collect()
 }
 
-/// Each event once, in the order of their keys: two transactions that write the same ones
-/// then wait for each other in one direction only.
-fn columns<'a>(resolved: &'a [Resolved<'_>], received: &HashSet<(i64, Vec<u8>)>) -> Columns<'a> {
-    let mut events: BTreeMap<Key, (i64, &StoredEvent)> = BTreeMap::new();
-    let mut taken = HashSet::new();
-    for one in resolved {
-        for (repository, stored) in one.events() {
-            if is_timed_by_receipt(stored) {
-                let id = (repository, id_bytes(&stored.event.id));
-                if !received.contains(&id) || !taken.insert(id) {
-                    continue;
-                }
-            }
-            events
-                .entry(key(repository, stored))
-                .or_insert((one.source, stored));
-        }
-    }
-    let mut columns = Columns::default();
-    for ((repository, _, _), (source, stored)) in events {
-        columns.push(repository, source, stored);
-    }
-    columns
-}
-
-/// What became of each delivery: an event is new to the first one that brings it.
-fn outcomes(resolved: &[Resolved<'_>], mut is_new: HashSet<Key>) -> Vec<Outcome> {
-    resolved
-        .iter()
-        .map(|one| {
-            let mut appended = Appended::default();
-            for (repository, stored) in one.events() {
-                if !is_new.remove(&key(repository, stored)) {
-                    appended.duplicates += 1;
-                    continue;
-                }
-                appended.stored += 1;
-                let path = &stored.event.repository;
-                if !appended.repositories.contains(path) {
-                    appended.repositories.push(path.clone());
-                }
-            }
-            Outcome {
-                appended,
-                coverage_changed: false,
-            }
-        })
-        .collect()
-}
-
 /// Keeps a body that could not be read, if there was one.
 async fn quarantine(session: &Session, one: &Resolved<'_>) -> Result<(), Failure> {
     let Some(body) = &one.batch.quarantined else {
@@ -304,101 +326,9 @@ async fn quarantine(session: &Session, one: &Resolved<'_>) -> Result<(), Failure
     quarantine::keep(session, one.source, received, body).await
 }
 
-/// What sources did, column by column.
-#[derive(Debug, Default)]
-struct Counts {
-    source: Vec<i64>,
-    last_delivery: Vec<i64>,
-    last_event: Vec<Option<i64>>,
-    stored: Vec<i64>,
-    duplicates: Vec<i64>,
-    ignored: Vec<i64>,
-    quarantined: Vec<i64>,
-}
-
-#[derive(Default)]
-struct Count {
-    last_delivery: i64,
-    last_event: Option<i64>,
-    stored: i64,
-    duplicates: i64,
-    ignored: i64,
-    quarantined: i64,
-}
-
-impl Counts {
-    fn of(resolved: &[Resolved<'_>], outcomes: &[Outcome]) -> Self {
-        let mut sums: BTreeMap<i64, Count> = BTreeMap::new();
-        for (one, Outcome { appended, .. }) in resolved.iter().zip(outcomes) {
-            let batch = one.batch;
-            let sum = sums.entry(one.source).or_insert_with(|| Count {
-                last_delivery: batch.received,
-                ..Count::default()
-            });
-            sum.last_delivery = sum.last_delivery.max(batch.received);
-            if appended.stored > 0 {
-                let newest = batch.events.iter().map(|stored| nanoseconds(stored.time)).max();
-                sum.last_event = sum.last_event.max(newest);
-            }
-            sum.stored += appended.stored;
-            sum.duplicates += appended.duplicates;
-            sum.ignored += batch.ignored;
-            sum.quarantined += i64::from(batch.quarantined.is_some());
-        }
-        let mut counts = Self::default();
-        for (source, count) in sums {
-            counts.source.push(source);
-            counts.last_delivery.push(count.last_delivery);
-            counts.last_event.push(count.last_event);
-            counts.stored.push(count.stored);
-            counts.duplicates.push(count.duplicates);
-            counts.ignored.push(count.ignored);
-            counts.quarantined.push(count.quarantined);
-        }
-        counts
-    }
-
-    async fn save(&self, session: &Session, statement: &tokio_postgres::Statement) -> Result<(), Failure> {
-        let Self {
-            source,
-            last_delivery,
-            last_event,
-            stored,
-            duplicates,
-            ignored,
-            quarantined,
-        } = self;
-        session
-            .run(
-                statement,
-                &[
-                    source,
-                    last_delivery,
-                    last_event,
-                    stored,
-                    duplicates,
-                    ignored,
-                    quarantined,
-                ],
-            )
-            .await?;
-        Ok(())
-    }
-}
+/// The plans of what follows hold for any values, and must hold when small tables have grown.
+const BEGIN_ALL: &str =
+    "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
 
 /// In one order, so that two operators do not wait for each other.
 pub(super) const LOCK_SOURCES: &str = "SELECT id FROM sources WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
-
-/// Several operators may write: each adds.
-const COUNT: &str = "UPDATE sources SET
-         last_delivery = greatest(sources.last_delivery, d.last_delivery),
-         last_event = greatest(sources.last_event, d.last_event),
-         stored = sources.stored + d.stored,
-         kept = sources.kept + d.stored,
-         duplicates = sources.duplicates + d.duplicates,
-         ignored = sources.ignored + d.ignored,
-         quarantined = sources.quarantined + d.quarantined
-     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-         $7::bigint[])
-         AS d (id, last_delivery, last_event, stored, duplicates, ignored, quarantined)
-     WHERE sources.id = d.id";

@@ -46,7 +46,7 @@ pub(super) async fn tell(
     Ok(())
 }
 
-const TELL: &str = "WITH told AS (
+pub(super) const TELL: &str = "WITH told AS (
          INSERT INTO changes (registry, repository, operator, changed)
          VALUES ($1, $2, $3, clock_timestamp())
          ON CONFLICT (registry, repository, operator) DO UPDATE SET changed = excluded.changed

@@ -41,7 +41,8 @@ impl<'a> Processes<'a> {
         processes
     }
 
-    fn columns(&self) -> (Vec<i64>, Vec<Vec<u8>>, Vec<i64>) {
+    /// Sources, processes and when they spoke last, each process once.
+    pub(super) fn columns(&self) -> (Vec<i64>, Vec<Vec<u8>>, Vec<i64>) {
         let mut columns = (Vec::new(), Vec::new(), Vec::new());
         for (&(source, name), &last) in &self.last {
             columns.0.push(source);
@@ -72,16 +73,6 @@ impl<'a> Processes<'a> {
             .filter(|&&(source, name)| !names.contains(&(source, name.to_owned())))
             .map(|(source, _)| *source)
             .collect())
-    }
-
-    /// Notes when each spoke last.
-    pub(super) async fn save(&self, session: &Session, statement: &Statement) -> Result<(), Failure> {
-        if self.last.is_empty() {
-            return Ok(());
-        }
-        let (sources, names, last) = self.columns();
-        session.run(statement, &[&sources, &names, &last]).await?;
-        Ok(())
     }
 }
 
@@ -155,7 +146,3 @@ async fn load(session: &Session, source: i64) -> Result<HashMap<String, i64>, Fa
 /// Those of these that are known.
 pub(super) const NAMED: &str = "SELECT source, id FROM instances
      WHERE (source, id) IN (SELECT * FROM unnest($1::bigint[], $2::bytea[]))";
-
-pub(super) const SEEN: &str = "UPDATE instances SET last = greatest(instances.last, d.last)
-     FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS d (source, id, last)
-     WHERE instances.source = d.source AND instances.id = d.id";

@@ -4,20 +4,25 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
+use futures::try_join;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
     changes::{self, OnChange},
     failure::Failure,
-    relink::{Linking, source_names},
+    relink::Linking,
     schema::repository_lock,
-    session::{Database, Session, within},
+    session::{Database, Parameters, Session, within},
     values::get,
 };
 use crate::store::{RegistryKey, StoreError, spans::Spans};
@@ -26,6 +31,9 @@ use crate::store::{RegistryKey, StoreError, spans::Spans};
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How long linking rests when the database refuses, or another operator is at it.
 const RETRY: Duration = Duration::from_millis(500);
+/// While events come, linking takes at most one part in this many of the time: a repository
+/// that is busy is linked for many events at once, one that is not at once.
+const SHARE: u32 = 2;
 /// How long one transaction may take.
 const LINK_WITHIN: Duration = Duration::from_secs(30);
 /// How long somebody who asked waits for a database that refuses.
@@ -44,6 +52,8 @@ pub(super) type Asked = oneshot::Sender<Result<(), StoreError>>;
 pub(super) struct Waiting {
     repositories: Mutex<HashSet<i64>>,
     there: Notify,
+    /// How often something came.
+    times: AtomicU64,
 }
 
 impl Waiting {
@@ -52,6 +62,7 @@ impl Waiting {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .extend(repositories);
+        self.times.fetch_add(1, Ordering::Relaxed);
         self.there.notify_one();
     }
 
@@ -116,6 +127,7 @@ impl Linker {
         let mut queue: VecDeque<i64> = repositories.into_iter().collect();
         let mut busy = HashSet::new();
         while let Some(repository) = queue.pop_front() {
+            let (begun, before) = (Instant::now(), self.waiting.times.load(Ordering::Relaxed));
             match self.link_one(repository).await {
                 Ok(Linked::Nothing | Linked::Some { more: false }) => {}
                 Ok(Linked::Some { more: true }) => queue.push_back(repository),
@@ -127,6 +139,9 @@ impl Linker {
                     break;
                 }
                 Err(error) => error!(repository, %error, "failed to link events"),
+            }
+            if self.waiting.times.load(Ordering::Relaxed) != before {
+                tokio::time::sleep((begun.elapsed() * (SHARE - 1)).min(RETRY)).await;
             }
         }
         busy
@@ -196,38 +211,51 @@ impl Linker {
         session: &Session,
         repository: i64,
     ) -> Result<(Linked, Option<(RegistryKey, String)>), Failure> {
-        session
-            .batch_execute("BEGIN; SET LOCAL synchronous_commit = off")
-            .await?;
-        let lock = session
-            .query_opt(
-                "SELECT pg_try_advisory_xact_lock($1)",
-                &[&repository_lock(repository)],
-            )
-            .await?;
-        let is_ours = lock.map_or(Ok(false), |row| get(&row, 0))?;
-        if !is_ours {
+        let try_lock = session.statement(TRY_LOCK).await?;
+        let marks = session.statement(MARKS).await?;
+        let name = session.statement(NAME).await?;
+        let key = repository_lock(repository);
+        let lock: Parameters<'_> = &[&key];
+        let of: Parameters<'_> = &[&repository, &MOST_MARKS];
+        let named: Parameters<'_> = &[&repository];
+        // Marks are read once the lock is had.
+        let ((), lock, marks, name) = try_join!(
+            session.batch_execute("BEGIN; SET LOCAL synchronous_commit = off"),
+            session.run(&try_lock, lock),
+            session.run(&marks, of),
+            session.run(&name, named)
+        )?;
+        let is_ours = lock.first().map_or(Ok(false), |row| get(row, 0))?;
+        let marks = Marks::read(&marks)?;
+        if !is_ours || marks.starts.is_empty() {
             session.batch_execute("ROLLBACK").await?;
-            return Ok((Linked::Busy, None));
+            let linked = if is_ours { Linked::Nothing } else { Linked::Busy };
+            return Ok((linked, None));
         }
-        let marks = Marks::load(session, repository).await?;
-        if marks.starts.is_empty() {
-            session.batch_execute("ROLLBACK").await?;
-            return Ok((Linked::Nothing, None));
-        }
-        let (registry, key, path) = name(session, repository).await?;
-        let sources = source_names(session, registry).await?;
+        let name = name
+            .first()
+            .ok_or(Failure::Malformed("the number of a repository"))?;
+        let registry = get(name, 0)?;
+        let registry_key = RegistryKey {
+            namespace: get(name, 1)?,
+            name: get(name, 2)?,
+            uid: get(name, 3)?,
+        };
+        let path: String = get(name, 4)?;
         let linking = Linking {
             session,
             repository,
             path: &path,
-            sources: &sources,
         };
         linking.link(&marks.spans).await?;
-        marks.clear(session, repository).await?;
-        changes::tell(session, self.operator, registry, repository).await?;
-        session.batch_execute("COMMIT").await?;
-        Ok((Linked::Some { more: marks.more }, Some((key, path))))
+        session.statement(CLEAR).await?;
+        session.statement(changes::TELL).await?;
+        try_join!(
+            marks.clear(session, repository),
+            changes::tell(session, self.operator, registry, repository),
+            session.batch_execute("COMMIT")
+        )?;
+        Ok((Linked::Some { more: marks.more }, Some((registry_key, path))))
     }
 }
 
@@ -241,7 +269,7 @@ struct Marks {
 }
 
 impl Marks {
-    async fn load(session: &Session, repository: i64) -> Result<Self, Failure> {
+    fn read(rows: &[Row]) -> Result<Self, Failure> {
         let mut marks = Self {
             spans: Spans::default(),
             starts: Vec::new(),
@@ -249,15 +277,14 @@ impl Marks {
             more: false,
         };
         let mut events = 0;
-        let rows = session.query(MARKS, &[&repository, &MOST_MARKS]).await?;
         marks.more = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= MOST_MARKS;
         for row in rows {
             if events >= MOST {
                 marks.more = true;
                 break;
             }
-            let (start, mark, finish): (i64, i64, i64) = (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?);
-            events += get::<i64>(&row, 3)?;
+            let (start, mark, finish): (i64, i64, i64) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
+            events += get::<i64>(row, 3)?;
             marks.spans.add(start, finish);
             marks.starts.push(start);
             marks.of.push(mark);
@@ -278,22 +305,10 @@ impl Marks {
     }
 }
 
-async fn name(session: &Session, repository: i64) -> Result<(i64, RegistryKey, String), Failure> {
-    let row = session
-        .query_opt(
-            "SELECT g.id, g.namespace, g.name, g.uid, r.path
-             FROM repositories r JOIN registries g ON g.id = r.registry WHERE r.id = $1",
-            &[&repository],
-        )
-        .await?
-        .ok_or(Failure::Malformed("the number of a repository"))?;
-    let key = RegistryKey {
-        namespace: get(&row, 1)?,
-        name: get(&row, 2)?,
-        uid: get(&row, 3)?,
-    };
-    Ok((get(&row, 0)?, key, get(&row, 4)?))
-}
+const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1)";
+
+const NAME: &str = "SELECT g.id, g.namespace, g.name, g.uid, r.path
+     FROM repositories r JOIN registries g ON g.id = r.registry WHERE r.id = $1";
 
 /// Each repository by one step in the index.
 const UNLINKED: &str = "WITH RECURSIVE waiting (repository) AS (

@@ -1,10 +1,11 @@
 //! Logical events as rows, both ways.
 
+use futures::try_join;
 use tokio_postgres::Row;
 
 use super::{
     failure::Failure,
-    session::Session,
+    session::{Parameters, Session},
     values::{
         Numbered, digest_bytes, get, id, id_bytes, ip_bytes, media_type_bytes, nanoseconds, number,
         optional_digest, optional_media_type, optional_number, origin, origin_number, time,
@@ -150,39 +151,38 @@ impl<'a> Columns<'a> {
             raw_count,
             named,
         } = self;
-        session
-            .execute(
-                INSERT,
-                &[
-                    &repository,
-                    category,
-                    time,
-                    id,
-                    received,
-                    time_source,
-                    target,
-                    tags,
-                    digest,
-                    media_type,
-                    address,
-                    address_source,
-                    actor,
-                    user_agent,
-                    raw_count,
-                ],
-            )
-            .await?;
-        let Tags {
-            tag,
+        let whole: Parameters<'_> = &[
+            &repository,
             category,
             time,
             id,
-        } = named;
-        if !tag.is_empty() {
-            session
-                .execute(INSERT_TAGS, &[&repository, tag, category, time, id])
-                .await?;
-        }
+            received,
+            time_source,
+            target,
+            tags,
+            digest,
+            media_type,
+            address,
+            address_source,
+            actor,
+            user_agent,
+            raw_count,
+        ];
+        let tags = async {
+            let Tags {
+                tag,
+                category,
+                time,
+                id,
+            } = named;
+            if !tag.is_empty() {
+                session
+                    .execute(INSERT_TAGS, &[&repository, tag, category, time, id])
+                    .await?;
+            }
+            Ok::<_, Failure>(())
+        };
+        try_join!(session.execute(INSERT, whole), tags)?;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod append;
 mod changes;
+mod counts;
 mod facts;
 mod failure;
 mod gaps;
@@ -24,6 +25,7 @@ mod raw;
 mod relink;
 mod schema;
 mod sealing;
+mod sent;
 mod session;
 mod tally;
 #[cfg(test)]

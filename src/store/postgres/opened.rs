@@ -4,7 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{failure::Failure, session::Session, values::Numbered};
+use futures::try_join;
+
+use super::{
+    failure::Failure,
+    session::{Parameters, Session},
+    values::Numbered,
+};
 use crate::store::bucket::{Bucket, Level};
 
 /// Opens the buckets of these times.
@@ -25,23 +31,14 @@ pub(super) async fn open(
         of_level.map(|bucket| bucket.start).collect()
     };
     let [quarters, hours, days] = Level::ALL.map(starts);
-    let unsealed = session
-        .execute(UNSEAL, &[&repository, &quarters, &hours, &days])
-        .await?;
-    if unsealed > 0 {
-        session
-            .execute(FORGET, &[&repository, &quarters, &hours, &days])
-            .await?;
-    }
     let levels: Vec<i16> = buckets.iter().map(|bucket| bucket.level.number()).collect();
     let starts: Vec<i64> = buckets.iter().map(|bucket| bucket.start).collect();
-    session
-        .execute(
-            "INSERT INTO open_buckets (repository, level, start)
-             SELECT $1::bigint, * FROM unnest($2::smallint[], $3::bigint[]) ON CONFLICT DO NOTHING",
-            &[&repository, &levels, &starts],
-        )
-        .await?;
+    let unseal: Parameters<'_> = &[&repository, &quarters, &hours, &days];
+    let open: Parameters<'_> = &[&repository, &levels, &starts];
+    let (unsealed, _) = try_join!(session.execute(UNSEAL, unseal), session.execute(OPEN, open))?;
+    if unsealed > 0 {
+        session.execute(FORGET, unseal).await?;
+    }
     Ok(())
 }
 
@@ -50,3 +47,6 @@ pub(super) const UNSEAL: &str = "DELETE FROM sealed WHERE repository = $1
 
 const FORGET: &str = "DELETE FROM rollups WHERE repository = $1
      AND (level = 1 AND start = ANY ($2) OR level = 2 AND start = ANY ($3) OR level = 3 AND start = ANY ($4))";
+
+const OPEN: &str = "INSERT INTO open_buckets (repository, level, start)
+     SELECT $1::bigint, * FROM unnest($2::smallint[], $3::bigint[]) ON CONFLICT DO NOTHING";

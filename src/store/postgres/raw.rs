@@ -1,11 +1,11 @@
 //! Raw events as rows, both ways.
 
-use std::collections::HashMap;
-
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
     failure::Failure,
+    instances::Processes,
+    sent::Sent,
     session::Session,
     values::{
         Numbered, digest_bytes, get, id, id_bytes, ip_bytes, media_type_bytes, nanoseconds, number,
@@ -15,51 +15,47 @@ use super::{
 };
 use crate::event::{RegistryEvent, StoredEvent, TimeSource};
 
-/// Columns of a raw event, in the order `read` reads them.
+/// Columns of a raw event that linking looks at, in the order `read` reads them.
 macro_rules! raw_columns {
     () => {
-        "e.source, e.received, e.time, e.time_source, e.id, e.category, e.target, e.tag, e.digest,
-         e.media_type, e.method, e.address, e.address_source, e.forwarded_chain, e.actor, e.user_agent,
-         e.stated_time, e.request_id, e.instance_id"
+        "e.received, e.time, e.time_source, e.id, e.category, e.target, e.tag, e.digest, e.media_type,
+         e.method, e.address, e.address_source, e.actor, e.user_agent, e.stated_time, e.request_id"
     };
 }
 pub(super) use raw_columns;
 
-/// A raw event of the named repository.
-pub(super) fn read(
-    row: &Row,
-    repository: &str,
-    sources: &HashMap<i64, String>,
-) -> Result<StoredEvent, Failure> {
-    let happened = time(row, 2)?;
-    let time_source = number(row, 3)?;
-    let (address, network_type) = origin(row, 11)?;
+/// A raw event of the named repository, without what linking does not look at: its source,
+/// the chain of its addresses and the process that saw it.
+pub(super) fn read(row: &Row, repository: &str) -> Result<StoredEvent, Failure> {
+    let happened = time(row, 1)?;
+    let time_source = number(row, 2)?;
+    let (address, network_type) = origin(row, 10)?;
     Ok(StoredEvent {
-        source: sources.get(&get(row, 0)?).cloned().unwrap_or_default(),
-        received: time(row, 1)?,
+        source: String::new(),
+        received: time(row, 0)?,
         time: happened,
         time_source,
         event: RegistryEvent {
-            id: id(row, 4)?,
-            category: number(row, 5)?,
-            target: optional_number(row, 6)?,
+            id: id(row, 3)?,
+            category: number(row, 4)?,
+            target: optional_number(row, 5)?,
             repository: repository.to_owned(),
-            tag: get(row, 7)?,
-            digest: optional_digest(row, 8)?,
-            media_type: optional_media_type(row, 9)?,
-            method: get(row, 10)?,
+            tag: get(row, 6)?,
+            digest: optional_digest(row, 7)?,
+            media_type: optional_media_type(row, 8)?,
+            method: get(row, 9)?,
             address,
             network_type,
-            forwarded_chain: get(row, 13)?,
-            actor: get(row, 14)?,
-            user_agent: get(row, 15)?,
-            time: match (optional_time(row, 16)?, time_source) {
+            forwarded_chain: None,
+            actor: get(row, 12)?,
+            user_agent: get(row, 13)?,
+            time: match (optional_time(row, 14)?, time_source) {
                 (Some(stated), _) => Some(stated),
                 (None, TimeSource::Event) => Some(happened),
                 (None, TimeSource::Received) => None,
             },
-            request_id: optional_id(row, 17)?,
-            instance_id: optional_id(row, 18)?,
+            request_id: optional_id(row, 15)?,
+            instance_id: None,
         },
     })
 }
@@ -67,10 +63,10 @@ pub(super) fn read(
 /// Raw events column by column, as one statement takes them.
 #[derive(Debug, Default)]
 pub(super) struct Columns<'a> {
-    pub(super) repository: Vec<i64>,
-    pub(super) time: Vec<i64>,
-    pub(super) id: Vec<Vec<u8>>,
-    pub(super) received: Vec<i64>,
+    repository: Vec<i64>,
+    time: Vec<i64>,
+    id: Vec<&'a [u8]>,
+    received: Vec<i64>,
     time_source: Vec<i16>,
     stated_time: Vec<Option<i64>>,
     source: Vec<i64>,
@@ -90,16 +86,25 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn push(&mut self, repository: i64, source: i64, stored: &'a StoredEvent) {
+    pub(super) fn of(sent: &'a [Sent<'_>]) -> Self {
+        let mut columns = Self::default();
+        for one in sent {
+            columns.push(one);
+        }
+        columns
+    }
+
+    fn push(&mut self, sent: &'a Sent<'_>) {
+        let (repository, nanosecond, key_id) = &sent.key;
         let StoredEvent {
             source: _,
             received,
             time,
             time_source,
             event,
-        } = stored;
+        } = sent.stored;
         let RegistryEvent {
-            id,
+            id: _,
             category,
             target,
             repository: _,
@@ -116,14 +121,14 @@ impl<'a> Columns<'a> {
             request_id,
             instance_id,
         } = event;
-        self.repository.push(repository);
-        self.time.push(nanoseconds(*time));
-        self.id.push(id_bytes(id));
+        self.repository.push(*repository);
+        self.time.push(*nanosecond);
+        self.id.push(key_id);
         self.received.push(nanoseconds(*received));
         self.time_source.push(time_source.number());
         self.stated_time
             .push(stated.filter(|stated| stated != time).map(nanoseconds));
-        self.source.push(source);
+        self.source.push(sent.source);
         self.category.push(category.number());
         self.target.push(target.map(Numbered::number));
         self.tag.push(tag.as_deref());
@@ -142,21 +147,7 @@ impl<'a> Columns<'a> {
         self.instance_id.push(instance_id.as_deref().map(id_bytes));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.repository.is_empty()
-    }
-
-    /// Inserts what is new and marks it for the linker; the keys (repository, time, id) of
-    /// what is new. Prepared before, so that it can go behind the beginning of a transaction.
-    pub(super) async fn insert(
-        &self,
-        session: &Session,
-        statement: &tokio_postgres::Statement,
-        mark: i64,
-    ) -> Result<Vec<Row>, Failure> {
-        if self.is_empty() {
-            return Ok(Vec::new());
-        }
+    fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
         let Self {
             repository,
             time,
@@ -179,63 +170,92 @@ impl<'a> Columns<'a> {
             request_id,
             instance_id,
         } = self;
-        session
-            .run(
-                statement,
-                &[
-                    repository,
-                    time,
-                    id,
-                    received,
-                    time_source,
-                    stated_time,
-                    source,
-                    category,
-                    target,
-                    tag,
-                    digest,
-                    media_type,
-                    method,
-                    address,
-                    address_source,
-                    forwarded_chain,
-                    actor,
-                    user_agent,
-                    request_id,
-                    instance_id,
-                    &mark,
-                ],
-            )
-            .await
+        vec![
+            repository,
+            time,
+            id,
+            received,
+            time_source,
+            stated_time,
+            source,
+            category,
+            target,
+            tag,
+            digest,
+            media_type,
+            method,
+            address,
+            address_source,
+            forwarded_chain,
+            actor,
+            user_agent,
+            request_id,
+            instance_id,
+        ]
+    }
+
+    /// Inserts all that is new, or nothing where one of these processes is not known; how
+    /// many rows were inserted.
+    pub(super) async fn insert_all(
+        &self,
+        session: &Session,
+        statement: &Statement,
+        processes: &Processes<'_>,
+    ) -> Result<u64, Failure> {
+        if self.repository.is_empty() {
+            return Ok(0);
+        }
+        let (sources, names, _) = processes.columns();
+        let mut parameters = self.parameters();
+        parameters.extend([&sources as &(dyn ToSql + Sync), &names]);
+        session.change(statement, &parameters).await
+    }
+
+    /// Inserts what is new; its keys (repository, time, id).
+    pub(super) async fn insert_new(
+        &self,
+        session: &Session,
+        statement: &Statement,
+    ) -> Result<Vec<Row>, Failure> {
+        if self.repository.is_empty() {
+            return Ok(Vec::new());
+        }
+        session.run(statement, &self.parameters()).await
     }
 }
 
-/// An event that is known by the time it was received is not known by its own time, and
-/// the other way round. Stretches that wait for the linker are of a second or less.
-pub(super) const INSERT: &str = "WITH sent AS (
+/// An event that is known by the time it was received is not known by its own time, and the
+/// other way round. Each is looked up by itself: any other plan reads them all.
+macro_rules! insert {
+    () => {
+        "INSERT INTO raw_events (repository, time, id, received, time_source, stated_time, source, category,
+             target, tag, digest, media_type, method, address, address_source, forwarded_chain, actor,
+             user_agent, request_id, instance_id)
          SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::smallint[],
              $6::bigint[], $7::bigint[], $8::smallint[], $9::smallint[], $10::text[], $11::bytea[],
-             $12::bytea[], $13::text[], $14::bytea[], $15::smallint[], $16::text[], $17::text[],
-             $18::text[], $19::bytea[], $20::bytea[])
-         AS sent (repository, time, id, received, time_source, stated_time, source, category, target,
-             tag, digest, media_type, method, address, address_source, forwarded_chain, actor,
-             user_agent, request_id, instance_id)
-     ), new AS (
-         INSERT INTO raw_events (repository, time, id, received, time_source, stated_time, source,
-             category, target, tag, digest, media_type, method, address, address_source,
-             forwarded_chain, actor, user_agent, request_id, instance_id)
-         SELECT * FROM sent
-         WHERE sent.time_source = 1 OR NOT EXISTS (
-             SELECT 1 FROM received_ids r WHERE r.repository = sent.repository AND r.id = sent.id)
-         ON CONFLICT DO NOTHING
-         RETURNING repository, time, id
-     ), marks AS (
-         INSERT INTO unlinked (repository, start, mark, finish, events)
-         SELECT repository, min(time), $21, max(time), count(*) FROM new
-         GROUP BY repository, time / 1000000000
-         ON CONFLICT DO NOTHING
-     )
-     SELECT repository, time, id FROM new";
+             $12::bytea[], $13::text[], $14::bytea[], $15::smallint[], $16::text[], $17::text[], $18::text[],
+             $19::bytea[], $20::bytea[])
+             AS sent (repository, time, id, received, time_source, stated_time, source, category, target, tag,
+                 digest, media_type, method, address, address_source, forwarded_chain, actor, user_agent,
+                 request_id, instance_id)
+         WHERE (sent.time_source = 1 OR NOT (SELECT EXISTS (SELECT 1 FROM received_ids))
+             OR (SELECT r.id FROM received_ids r
+                 WHERE r.repository = sent.repository AND r.id = sent.id) IS NULL)"
+    };
+}
+
+/// $21 and $22 are processes, each once.
+pub(super) const INSERT_ALL: &str = concat!(
+    insert!(),
+    " AND (SELECT count(*) FROM instances
+         WHERE (source, id) IN (SELECT * FROM unnest($21::bigint[], $22::bytea[]))) = cardinality($21)
+     ON CONFLICT DO NOTHING"
+);
+
+pub(super) const INSERT_NEW: &str = concat!(
+    insert!(),
+    " ON CONFLICT DO NOTHING RETURNING repository, time, id"
+);
 
 /// Which of these events, known by the time they were received, are new.
 pub(super) const INSERT_RECEIVED: &str = "INSERT INTO received_ids (repository, id, received)

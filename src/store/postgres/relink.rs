@@ -15,7 +15,7 @@ use super::{
     manifests, opened, pointers,
     raw::{self, raw_columns},
     session::Session,
-    values::{digest_bytes, get, id_bytes, ip_bytes, nanoseconds, timestamp},
+    values::{digest_bytes, id_bytes, ip_bytes, nanoseconds, timestamp},
 };
 use crate::{
     event::{
@@ -31,7 +31,6 @@ pub(super) struct Linking<'a> {
     pub(super) session: &'a Session,
     pub(super) repository: i64,
     pub(super) path: &'a str,
-    pub(super) sources: &'a HashMap<i64, String>,
 }
 
 /// Whose pull of what: without edges from indexes to children, the linker pairs only pulls
@@ -50,10 +49,13 @@ impl Linking<'_> {
                 last: timestamp(last)?,
             };
             let raw = self.between(RAW_IN_SPAN, first, last).await?;
-            for time in manifests::learn(self.session, self.repository, &raw).await? {
+            let (told, ()) = try_join!(
+                manifests::learn(self.session, self.repository, &raw),
+                pointers::learn(self.session, self.repository, (first, last), &raw)
+            )?;
+            for time in told {
                 waited.add(time, time);
             }
-            pointers::learn(self.session, self.repository, (first, last), &raw).await?;
             self.replace(changed, raw).await?;
         }
         // Deletes that waited to hear that their digest is a manifest.
@@ -109,9 +111,12 @@ impl Linking<'_> {
                 made.push(event, nanoseconds(stored.received))?;
             }
         }
-        opened::open(self.session, self.repository, changed).await?;
-        gone.delete(self.session, self.repository).await?;
-        made.insert(self.session, self.repository).await
+        let replace = async {
+            gone.delete(self.session, self.repository).await?;
+            made.insert(self.session, self.repository).await
+        };
+        try_join!(opened::open(self.session, self.repository, changed), replace)?;
+        Ok(())
     }
 
     /// Adds the raw events that the rule asks for beside those in the stretch, save pulls that
@@ -176,7 +181,7 @@ impl Linking<'_> {
 
     fn add(&self, raw: &mut Vec<StoredEvent>, rows: &[Row]) -> Result<(), Failure> {
         for row in rows {
-            raw.push(raw::read(row, self.path, self.sources)?);
+            raw.push(raw::read(row, self.path)?);
         }
         Ok(())
     }
@@ -282,13 +287,3 @@ pub(super) const MADE_OF_DELETES: &str = concat!(
     " FROM logical_events e WHERE e.repository = $1 AND e.category = ANY ('{3,5}')
          AND e.time >= $2 AND e.time <= $3 AND e.id = ANY ($4)"
 );
-
-/// The names of the sources of a registry.
-pub(super) async fn source_names(session: &Session, registry: i64) -> Result<HashMap<i64, String>, Failure> {
-    session
-        .query("SELECT id, name FROM sources WHERE registry = $1", &[&registry])
-        .await?
-        .iter()
-        .map(|row| Ok((get(row, 0)?, get(row, 1)?)))
-        .collect()
-}

@@ -166,7 +166,16 @@ impl Session {
     /// How many rows it changed.
     pub(super) async fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, Failure> {
         let statement = self.statement(sql).await?;
-        Ok(self.client()?.execute(&statement, parameters).await?)
+        self.change(&statement, parameters).await
+    }
+
+    /// How many rows it changed.
+    pub(super) async fn change(
+        &self,
+        statement: &Statement,
+        parameters: Parameters<'_>,
+    ) -> Result<u64, Failure> {
+        Ok(self.client()?.execute(statement, parameters).await?)
     }
 
     pub(super) async fn batch_execute(&self, sql: &str) -> Result<(), Failure> {
