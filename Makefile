@@ -25,10 +25,11 @@ check: ## format, lint, unit tests, generated files: quick, needs no server
 	@echo "left out: the tests that need a server, among them those of the store on PostgreSQL (make test)"
 
 .PHONY: generate
-generate: ## write crds/ and the chart's copy of it
+generate: ## write crds/, the chart's copy of it, and the schema of the format Generic
 	cargo run --locked --quiet -- crds --out crds
 	rm -rf charts/image-usage-operator/files/crds
 	cp -r crds charts/image-usage-operator/files/crds
+	REGENERATE=1 cargo test --locked --quiet --package image-usage-operator --lib the_schema_file_is_that_of_the_code
 
 .PHONY: setup
 setup: $(LOCAL_CLUSTER) ## build and install the programs that local clusters are made of

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use image_usage_operator::{
-    command::{self, StoreCommand, Streams},
+    command::{self, Decode, StoreCommand, Streams},
     crd,
     settings::Settings,
 };
@@ -33,6 +33,11 @@ enum Command {
     /// Look after the event store: check it, back it up, carry it away.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Show the events that a registry's message is read as.
+    ///
+    /// Prints a JSON array with one object for each event; it is empty for a message that is about no image.
+    /// Exits with 1 and says why for what cannot be read.
+    Decode(Decode),
 }
 
 fn main() -> ExitCode {
@@ -50,7 +55,8 @@ fn main() -> ExitCode {
         Command::Crds { out } => {
             crd::write(&out).map_err(|error| format!("failed to write the definitions: {error}"))
         }
-        Command::Store(command) => look_after(command),
+        Command::Store(store) => with_streams(|streams| command::run(store, streams)),
+        Command::Decode(decode) => with_streams(|streams| decode.run(streams)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,12 +68,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn look_after(command: StoreCommand) -> Result<(), String> {
-    let mut streams = Streams {
+fn with_streams(carry_out: impl FnOnce(&mut Streams<'_>) -> Result<(), String>) -> Result<(), String> {
+    carry_out(&mut Streams {
         input: &mut io::BufReader::new(io::stdin()),
         out: &mut io::stdout(),
         told: &mut io::stderr(),
         is_terminal: io::stderr().is_terminal(),
-    };
-    command::run(command, &mut streams)
+    })
 }

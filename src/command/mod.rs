@@ -1,8 +1,10 @@
-//! What the operator's binary does with a store beside running: look after it, and carry
-//! it away. Data goes to standard output, words for people to standard error.
+//! What the operator's binary does beside running: look after a store, carry it away, and
+//! show what a registry's message says. Data goes to standard output, words for people to
+//! standard error.
 
 mod check;
 mod copy;
+mod decode;
 mod place;
 mod printable;
 mod progress;
@@ -18,6 +20,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 
+pub use self::decode::Decode;
 use crate::store::EVENTS_FILE;
 
 #[derive(Debug, Subcommand)]

@@ -33,6 +33,22 @@ pub(super) fn printable_body(body: &[u8]) -> String {
     shown
 }
 
+/// JSON that says the same, with everything in its texts that a terminal would obey escaped.
+pub(super) fn printable_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\n' || is_plain(character) {
+            shown.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a text does not fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        }
+    }
+    shown
+}
+
 fn is_plain(character: char) -> bool {
     !character.is_control()
         // Marks of direction, and what has no width: they make a text look like another.
@@ -51,6 +67,11 @@ mod tests {
         assert_eq!(printable("a\u{1b}[2Jb\r\n\u{202e}c\u{9b}1m\u{7f}"), {
             "a\\u{1b}[2Jb\\u{d}\\u{a}\\u{202e}c\\u{9b}1m\\u{7f}"
         });
+        let json = "[\n  \"a\u{9b}\u{202e}\u{e0001}é\"\n]";
+        let shown = printable_json(json);
+        assert_eq!(shown, "[\n  \"a\\u009b\\u202e\\udb40\\udc01é\"\n]");
+        let text = |json: &str| serde_json::from_str::<[String; 1]>(json).unwrap();
+        assert_eq!(text(&shown), text(json));
         assert_eq!(printable_body(b"{\n\t\xff\x1b\n"), "{\n\\u{9}\\xff\\u{1b}\n");
     }
 }

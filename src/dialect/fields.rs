@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::Parsed;
 use crate::{
     event::{AddressSource, Category, DeleteTarget, NetworkType, RegistryEvent, SourceAddress},
     image::Digest,
@@ -55,6 +56,20 @@ pub(super) fn named(event: RegistryEvent, own: Option<&str>) -> RegistryEvent {
     RegistryEvent { id, ..event }
 }
 
+/// What one record brings that has one id: its first event under that id, the others under
+/// `ID#2`, `ID#3` and so on, in the order of the record. A record without events is ignored.
+pub(super) fn named_each(events: Vec<RegistryEvent>, own: Option<&str>) -> Parsed {
+    let ignored = i64::from(events.is_empty());
+    let numbered = events.into_iter().zip(1_usize..);
+    let events = numbered
+        .map(|(event, number)| match own {
+            Some(id) if number > 1 => named(event, Some(&format!("{id}#{number}"))),
+            _ => named(event, own),
+        })
+        .collect();
+    Parsed { events, ignored }
+}
+
 /// A repository path as the source writes it; `None` where it cannot be one.
 pub(super) fn repository(text: &str) -> Option<String> {
     let possible = !text.is_empty() && text.len() <= MAX_REPOSITORY && !text.chars().any(char::is_control);
@@ -72,6 +87,17 @@ pub(super) fn tag(text: &str) -> Option<String> {
             .iter()
             .all(|&byte| word(byte) || byte == b'.' || byte == b'-');
     valid.then(|| text.to_owned())
+}
+
+/// What an event is about that names its object by a tag, a digest or both. `None`: of a
+/// delete it cannot be told; it is never taken for all of the repository.
+pub(super) fn target(category: Category, tag: bool, digest: bool) -> Option<Option<DeleteTarget>> {
+    match (category, tag, digest) {
+        (Category::Push | Category::Pull, ..) => Some(None),
+        (Category::Delete, true, _) => Some(Some(DeleteTarget::Tag)),
+        (Category::Delete, false, true) => Some(Some(DeleteTarget::Manifest)),
+        (Category::Delete, false, false) => None,
+    }
 }
 
 /// A digest; an invalid one is absent.

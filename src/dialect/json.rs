@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{DialectError, MAX_DEPTH, MAX_ENTRIES};
+use super::{DialectError, MAX_DEPTH, MAX_ENTRIES, Parsed};
 
 /// Reads a body as JSON, unless it is nested too deep.
 pub(super) fn read(body: &[u8]) -> Result<Value, DialectError> {
@@ -11,6 +11,16 @@ pub(super) fn read(body: &[u8]) -> Result<Value, DialectError> {
         line: error.line(),
         column: error.column(),
     })
+}
+
+/// A body that is one JSON object.
+pub(super) fn object(body: &[u8]) -> Result<Value, DialectError> {
+    let value = read(body)?;
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(DialectError::UnexpectedShape("it is no JSON object"))
+    }
 }
 
 /// Records as log shippers send them: one, several in an array, or one after the other
@@ -36,6 +46,38 @@ pub(super) fn records(body: &[u8]) -> Result<Vec<Value>, DialectError> {
         return Err(DialectError::UnexpectedShape("it is empty"));
     }
     Ok(records)
+}
+
+/// What a record brings that is about no image.
+pub(super) const IGNORED: Parsed = Parsed {
+    events: Vec::new(),
+    ignored: 1,
+};
+
+/// What records bring, one after the other. `read` gives `None` for what is no record of
+/// its format: ignored beside records that are, and `None` where there are only such.
+pub(super) fn each(
+    records: &[Value],
+    read: impl Fn(&Value) -> Result<Option<Parsed>, DialectError>,
+) -> Result<Option<Parsed>, DialectError> {
+    if records.len() > MAX_ENTRIES {
+        return Err(DialectError::TooManyEntries);
+    }
+    let mut all = Parsed::default();
+    let mut known = records.is_empty();
+    for record in records {
+        if let Some(parsed) = read(record)? {
+            known = true;
+            all.events.extend(parsed.events);
+            all.ignored += parsed.ignored;
+        } else {
+            all.ignored += 1;
+        }
+        if all.events.len() > MAX_ENTRIES {
+            return Err(DialectError::TooManyEntries);
+        }
+    }
+    Ok(known.then_some(all))
 }
 
 /// How deep brackets and braces lie in each other, as far as the body is JSON.
@@ -80,6 +122,22 @@ pub(super) struct NotText;
 /// be read there is absent.
 pub(super) fn detail<'a>(object: Option<&'a Value>, field: &str) -> Option<&'a str> {
     text(object?, field).ok().flatten()
+}
+
+/// A field that holds a list. Whatever else it holds is an empty one.
+pub(super) fn list<'a>(object: Option<&'a Value>, field: &str) -> &'a [Value] {
+    object
+        .and_then(|object| object.get(field)?.as_array())
+        .map_or(&[], Vec::as_slice)
+}
+
+/// A detail that some write as text and some as a whole number, such as an id.
+pub(super) fn text_or_number(object: &Value, field: &str) -> Option<String> {
+    match object.get(field)? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

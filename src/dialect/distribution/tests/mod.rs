@@ -1,3 +1,4 @@
+mod gitlab;
 mod properties;
 mod samples;
 

@@ -1,0 +1,171 @@
+use serde_json::json;
+
+use super::*;
+use crate::dialect::{
+    Format::GitHub,
+    tests::{brings, samples, with},
+};
+
+#[test]
+fn pushes_under_both_names_of_the_event() {
+    brings(
+        GitHub,
+        "registry-package-published",
+        &[
+            "Push octo-shop/web :v1 @1111 as alice at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000001",
+        ],
+        0,
+    );
+    brings(
+        GitHub,
+        "package-updated",
+        &[
+            "Push octo-shop/web/api :v2 @2222 as alice at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000002",
+        ],
+        0,
+    );
+}
+
+#[test]
+fn a_push_without_a_tag_and_one_without_a_version() {
+    brings(
+        GitHub,
+        "published-without-a-tag",
+        &[
+            "Push octo-shop/web @3333 as alice at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000003",
+        ],
+        0,
+    );
+    brings(
+        GitHub,
+        "published-without-a-version",
+        &["Push octo-shop/web as alice at 2026-03-04T09:30:00Z"],
+        0,
+    );
+}
+
+#[test]
+fn pings_and_other_packages_are_ignored() {
+    brings(GitHub, "ping", &[], 1);
+    brings(GitHub, "another-kind-of-package", &[], 1);
+    for (pointer, value) in [
+        ("/action", json!("deleted")),
+        ("/action", json!(7)),
+        ("/registry_package", json!("web")),
+    ] {
+        let event = with(GitHub, "registry-package-published", &[(pointer, value)]);
+        assert_eq!(event, None, "{pointer}");
+    }
+}
+
+#[test]
+fn a_container_is_told_by_any_of_the_places_that_tell_it() {
+    let name = "registry-package-published";
+    let (kind, ecosystem) = ("/registry_package/package_type", "/registry_package/ecosystem");
+    let metadata = "/registry_package/package_version/container_metadata";
+    for (changes, kept) in [
+        (vec![(kind, json!("npm")), (ecosystem, json!("npm"))], true),
+        (vec![(kind, json!("npm")), (metadata, json!(null))], true),
+        (vec![(ecosystem, json!(7)), (metadata, json!(null))], true),
+        (
+            vec![
+                (kind, json!("npm")),
+                (ecosystem, json!("npm")),
+                (metadata, json!(null)),
+            ],
+            false,
+        ),
+    ] {
+        assert_eq!(with(GitHub, name, &changes).is_some(), kept, "{changes:?}");
+    }
+}
+
+#[test]
+fn the_repository_is_the_path_of_the_url_in_lower_case() {
+    for (url, path) in [
+        ("ghcr.io/Octo-Shop/Web:v1", Some("Octo-Shop/Web")),
+        ("ghcr.io/octo-shop/web", Some("octo-shop/web")),
+        ("ghcr.io/octo-shop/web:", Some("octo-shop/web")),
+        (
+            "https://containers.example.com:8443/octo-shop/a/web:v1",
+            Some("octo-shop/a/web"),
+        ),
+        ("ghcr.io/octo-shop/web:v1@sha256:00", Some("octo-shop/web")),
+        ("ghcr.io/", None),
+        ("ghcr.io", None),
+        ("ghcr.io/:v1", None),
+        ("", None),
+    ] {
+        assert_eq!(super::path(url), path, "{url}");
+    }
+    let url = "/registry_package/package_version/package_url";
+    let event = with(GitHub, "registry-package-published", &[(url, json!(null))]);
+    assert_eq!(event.unwrap().repository, "octo-shop/web", "of owner and name");
+    let owner = ("/registry_package/owner", json!(null));
+    assert_eq!(
+        with(GitHub, "registry-package-published", &[(url, json!(null)), owner]),
+        None
+    );
+}
+
+#[test]
+fn the_digest_is_the_first_valid_one() {
+    let name = "registry-package-published";
+    let version = "/registry_package/package_version";
+    let short = json!("sha256:0123");
+    let mut changes: Vec<(&str, Value)> = Vec::new();
+    let places = [
+        "version",
+        "name",
+        "container_metadata/tag/digest",
+        "container_metadata/manifest/digest",
+    ];
+    let places = places.map(|place| format!("{version}/{place}"));
+    for place in &places {
+        assert!(
+            with(GitHub, name, &changes).unwrap().digest.is_some(),
+            "{changes:?}"
+        );
+        changes.push((place.as_str(), short.clone()));
+    }
+    assert_eq!(with(GitHub, name, &changes).unwrap().digest, None);
+}
+
+#[test]
+fn a_body_that_is_no_object_is_an_error() {
+    for (body, reason) in [("payload=%7B%7D", "NotJSON"), ("[]", "UnexpectedShape")] {
+        let error = GitHub.parse(&HeaderMap::new(), body.as_bytes()).unwrap_err();
+        assert_eq!(error.reason(), reason, "{body}");
+    }
+}
+
+#[test]
+fn samples_of_others() {
+    samples(
+        GitHub,
+        "ghcr",
+        &[
+            (
+                "package.published",
+                &[
+                    "Push codertocat/hello-world @3da1 as Codertocat at 2019-05-09T23:28:29Z \
+                   id 72d3162e-cc78-11e3-81ab-4c9367dc0958",
+                ],
+            ),
+            (
+                "registry_package.published",
+                &[
+                    "Push codertocat/hello-world @3da1 as github-actions[bot] at 2019-05-09T23:28:29Z \
+                   id 72d3162e-cc78-11e3-81ab-4c9367dc0958",
+                ],
+            ),
+            (
+                "registry_package.published-tagged",
+                &[
+                    "Push octo-org/web :1.4.2 @0a49 as octo-dev at 2026-01-05T13:00:00Z \
+                   id 72d3162e-cc78-11e3-81ab-4c9367dc0958",
+                ],
+            ),
+        ],
+    );
+}
