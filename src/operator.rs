@@ -246,7 +246,13 @@ async fn open_store(
             namespace: registry.namespace.clone(),
             name: registry.name.clone(),
         };
-        interests.touch_repositories(&registries.names(&key, repositories));
+        if repositories.is_empty() {
+            if let Some(registry) = registries.get(&key) {
+                interests.touch_hosts(&registry.hosts);
+            }
+        } else {
+            interests.touch_repositories(&registries.names(&key, repositories));
+        }
         touched.touch([key]);
     };
     if let Some(database) = settings.database() {

@@ -32,7 +32,7 @@ const INSERT: &str = "INSERT INTO events
          $7::bytea[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])";
 
 pub(crate) async fn run(&Options { events }: &Options) -> Result<()> {
-    let server = PostgresServer::start()?;
+    let server = PostgresServer::start().await?;
     let administrator = connect(&server.url("postgres")).await?;
     for (number, (rows, clients, size)) in [(1, 1, 1), (100, 100, 1), (1000, 10, 100)]
         .into_iter()

@@ -390,7 +390,7 @@ fn gaps_in(events: &EventEvidence, question: &Question, now: Timestamp) -> usize
         .sources
         .iter()
         .flat_map(|source| &source.gaps)
-        .filter(|gap| gap.window.start < window.end && gap.window.end >= window.start)
+        .filter(|gap| gap.window.start < window.end && (gap.is_open || gap.window.end >= window.start))
         .count()
 }
 

@@ -24,6 +24,8 @@ pub const FIELD_MANAGER: &str = "image-usage-operator";
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often numbers alone are written.
 pub const NUMBERS_EVERY: Duration = Duration::from_mins(1);
+/// How soon an object is looked at again when the event store does not answer.
+pub const STORE_RETRY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Error)]
 pub enum WriteError {

@@ -126,6 +126,19 @@ impl Interests {
         }
     }
 
+    /// Something about all repositories of these hosts changed.
+    pub fn touch_hosts(&self, hosts: &[String]) {
+        let touched: HashSet<ObjectKey> = {
+            let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let reports = tables.reports.iter();
+            let concerned = reports.filter(|(repository, _)| hosts.contains(&repository.host));
+            concerned.flat_map(|(_, reports)| reports).cloned().collect()
+        };
+        if !touched.is_empty() {
+            self.reports.touch(touched);
+        }
+    }
+
     /// Something changed that any report may rest on.
     pub fn touch_all(&self) {
         let all: Vec<ObjectKey> = {
@@ -180,6 +193,10 @@ mod tests {
         interests.register(&key("two"), vec![a.clone()]);
         interests.touch_repositories([&b]);
         assert!(waiting(&interests).is_empty());
+        interests.touch_hosts(&["other.example".to_owned()]);
+        assert!(waiting(&interests).is_empty());
+        interests.touch_hosts(&["other.example".to_owned(), "r.example".to_owned()]);
+        assert_eq!(waiting(&interests), ["one", "two"]);
         interests.forget(&key("one"));
         interests.touch_all();
         assert_eq!(waiting(&interests), ["two"]);

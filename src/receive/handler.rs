@@ -120,13 +120,18 @@ impl Receiver {
     async fn receive(&self, path: &SourcePath, shown: Shown<'_>, body: Body) -> Result<Taken, Refusal> {
         let headers = shown.headers;
         let (entry, proof) = self.source(path, shown)?;
+        let received = Timestamp::now();
         let taken = match proof {
-            Proof::Accepted => self.take(&entry, headers, body, None).await,
-            Proof::ByBody(signature) => self.take(&entry, headers, body, Some(&signature)).await,
+            Proof::Accepted => self.take(&entry, received, headers, body, None).await,
+            Proof::ByBody(signature) => self.take(&entry, received, headers, body, Some(&signature)).await,
             Proof::Refused => Err(Refusal::Unauthorized(entry.verifier.method().challenge())),
         };
         taken.inspect_err(|refusal| {
             entry.count_rejected();
+            // Of all others the store knows by itself.
+            if let Refusal::TooMany | Refusal::Store(StoreError::Busy) = refusal {
+                self.log.refused(&entry.registry, &entry.name, received);
+            }
             // That there is no room is told once, by the store.
             if let Refusal::Store(error) = refusal
                 && !matches!(error, StoreError::LowSpace { .. } | StoreError::QuotaExceeded { .. })
@@ -141,11 +146,11 @@ impl Receiver {
     async fn take(
         &self,
         entry: &Entry,
+        received: Timestamp,
         headers: &HeaderMap,
         body: Body,
         signature: Option<&[u8]>,
     ) -> Result<Taken, Refusal> {
-        let received = Timestamp::now();
         let bytes = body::expected_bytes(headers)?;
         let turn = entry.turn(self.limits.of_one_source);
         let (body, _places) = match signature {
@@ -161,7 +166,8 @@ impl Receiver {
                 let kib = self.kib(bytes).min(self.limits.unproven_kib);
                 let room = self
                     .patiently(self.unproven.clone().acquire_many_owned(kib))
-                    .await?;
+                    .await
+                    .map_err(|_| Refusal::TooManyUnproven)?;
                 let body = body::read(body, self.limits.body_within).await?;
                 if !entry.verifier.is_signed(&body, signature) {
                     return Err(Refusal::Unauthorized(None));

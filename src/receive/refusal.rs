@@ -31,6 +31,9 @@ pub(super) enum Refusal {
     Broken,
     #[error("too many deliveries are under way")]
     TooMany,
+    /// The same before it is known who sends this one.
+    #[error("too many deliveries are under way")]
+    TooManyUnproven,
     #[error("the event store cannot take the events now")]
     Store(#[source] StoreError),
 }
@@ -44,7 +47,7 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
-            Self::TooMany | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany | Self::TooManyUnproven | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -53,7 +56,7 @@ impl Refusal {
             Self::Store(StoreError::LowSpace { .. } | StoreError::QuotaExceeded { .. }) => {
                 Some(RETRY_AFTER_ROOM)
             }
-            Self::TooMany | Self::Store(_) => Some(RETRY_AFTER),
+            Self::TooMany | Self::TooManyUnproven | Self::Store(_) => Some(RETRY_AFTER),
             _ => None,
         }
     }
@@ -67,7 +70,7 @@ impl Refusal {
             Self::TooLarge => "TooLarge",
             Self::TooSlow => "TooSlow",
             Self::Broken => "Broken",
-            Self::TooMany => "TooMany",
+            Self::TooMany | Self::TooManyUnproven => "TooMany",
             Self::Store(error) => error.reason(),
         }
     }

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Refusing, RegistryKey};
+use super::{Refusing, RegistryKey, StoreError};
 
 /// What is known of every registry, carried along: nobody counts.
 #[derive(Debug, Default)]
@@ -18,8 +18,16 @@ struct Account {
     quota: Option<i64>,
     /// A delivery did not fit any more.
     full: bool,
-    /// Since when each source is refused.
-    refused: HashMap<String, i64>,
+    /// By source.
+    refused: HashMap<String, Refused>,
+}
+
+/// A source whose deliveries are refused.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    since: i64,
+    /// The gap that this opened is in the store.
+    is_written: bool,
 }
 
 /// Of one source of a registry, or of a registry without any.
@@ -59,7 +67,11 @@ impl Accounts {
             }) = source
             {
                 account.kept += kept;
-                account.refused.extend(refused_since.map(|since| (name, since)));
+                let refused = refused_since.map(|since| Refused {
+                    since,
+                    is_written: true,
+                });
+                account.refused.extend(refused.map(|refused| (name, refused)));
             }
         }
         Self(Mutex::new(accounts))
@@ -76,7 +88,7 @@ impl Accounts {
         registry: &RegistryKey,
         events: usize,
         pending: &mut Pending,
-    ) -> Result<(), Refusing> {
+    ) -> Result<(), StoreError> {
         let mut accounts = self.lock();
         let Some((account, quota)) = accounts
             .get_mut(registry)
@@ -89,7 +101,7 @@ impl Accounts {
         let there = account.kept.saturating_add(before);
         if there >= quota || there.saturating_add(events) > quota {
             account.full = true;
-            return Err(Refusing::QuotaExceeded { quota });
+            return Err(StoreError::QuotaExceeded { quota });
         }
         pending.insert(registry.clone(), before.saturating_add(events));
         Ok(())
@@ -105,17 +117,45 @@ impl Accounts {
     pub(super) fn refused(&self, registry: &RegistryKey, source: &str, received: i64) -> bool {
         let mut accounts = self.lock();
         let refused = &mut accounts.entry(registry.clone()).or_default().refused;
-        if let Some(since) = refused.get_mut(source) {
-            *since = received.min(*since);
+        if let Some(refused) = refused.get_mut(source) {
+            refused.since = received.min(refused.since);
             return false;
         }
-        refused.insert(source.to_owned(), received);
+        let news = Refused {
+            since: received,
+            is_written: false,
+        };
+        refused.insert(source.to_owned(), news);
         true
+    }
+
+    /// Refused sources whose gap is not in the store yet, and since when they are refused.
+    pub(super) fn unwritten(&self) -> Vec<(RegistryKey, String, i64)> {
+        let accounts = self.lock();
+        let refused = accounts.iter().flat_map(|(registry, account)| {
+            let refused = account.refused.iter();
+            refused.map(move |(source, refused)| (registry, source, refused))
+        });
+        refused
+            .filter(|(.., refused)| !refused.is_written)
+            .map(|(registry, source, refused)| (registry.clone(), source.clone(), refused.since))
+            .collect()
+    }
+
+    /// The gap of a refused source is in the store.
+    pub(super) fn written(&self, registry: &RegistryKey, source: &str) {
+        let mut accounts = self.lock();
+        let refused = accounts
+            .get_mut(registry)
+            .and_then(|account| account.refused.get_mut(source));
+        if let Some(refused) = refused {
+            refused.is_written = true;
+        }
     }
 
     /// Since when a source is refused.
     pub(super) fn refused_since(&self, registry: &RegistryKey, source: &str) -> Option<i64> {
-        self.lock().get(registry)?.refused.get(source).copied()
+        Some(self.lock().get(registry)?.refused.get(source)?.since)
     }
 
     /// A delivery is there.
@@ -150,7 +190,7 @@ impl Accounts {
     }
 
     pub(super) fn refusing(&self, registry: &RegistryKey) -> Option<Refusing> {
-        self.lock().get(registry)?.over_quota()
+        self.lock().get(registry)?.refusing()
     }
 
     /// How many registries have reached their quota.
@@ -165,6 +205,13 @@ impl Accounts {
 }
 
 impl Account {
+    /// What cannot be written down is refused because nothing can be.
+    fn refusing(&self) -> Option<Refusing> {
+        let unwritten = || self.refused.values().any(|refused| !refused.is_written);
+        self.over_quota()
+            .or_else(|| unwritten().then_some(Refusing::Unavailable))
+    }
+
     fn over_quota(&self) -> Option<Refusing> {
         let quota = self.quota?;
         (self.full || self.kept >= quota).then_some(Refusing::QuotaExceeded { quota })

@@ -29,8 +29,14 @@ pub struct Kept {
 /// Why deliveries of a registry are refused now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusing {
-    LowSpace { keep_free: u64 },
-    QuotaExceeded { quota: i64 },
+    LowSpace {
+        keep_free: u64,
+    },
+    QuotaExceeded {
+        quota: i64,
+    },
+    /// The store cannot be written, or does not answer.
+    Unavailable,
 }
 
 impl Refusing {
@@ -40,21 +46,14 @@ impl Refusing {
         match self {
             Self::LowSpace { .. } => LOW_SPACE,
             Self::QuotaExceeded { .. } => QUOTA_EXCEEDED,
-        }
-    }
-}
-
-impl From<Refusing> for StoreError {
-    fn from(refusing: Refusing) -> Self {
-        match refusing {
-            Refusing::LowSpace { keep_free } => Self::LowSpace { keep_free },
-            Refusing::QuotaExceeded { quota } => Self::QuotaExceeded { quota },
+            Self::Unavailable => STORE_UNAVAILABLE,
         }
     }
 }
 
 pub const LOW_SPACE: &str = "LowSpace";
 pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
+pub const STORE_UNAVAILABLE: &str = "StoreUnavailable";
 
 /// How full a store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

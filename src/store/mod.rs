@@ -35,7 +35,9 @@ use crate::{
     image::Digest,
 };
 
-pub use keeping::{KeepFree, Keeping, Kept, LOW_SPACE, QUOTA_EXCEEDED, Refusing, Room, Terms, in_units};
+pub use keeping::{
+    KeepFree, Keeping, Kept, LOW_SPACE, QUOTA_EXCEEDED, Refusing, Room, STORE_UNAVAILABLE, Terms, in_units,
+};
 pub use postgres::{DatabaseUrl, PostgresOptions, PostgresStore};
 pub use sqlite::{
     Backup, BodyAside, Findings, QuarantinedBody, SqliteReader, SqliteStore, SqliteWriter, backup, check,
@@ -118,7 +120,7 @@ impl StoreError {
             | Self::Write(_)
             | Self::Read(_)
             | Self::Busy
-            | Self::Closed => "StoreUnavailable",
+            | Self::Closed => STORE_UNAVAILABLE,
         }
     }
 }
@@ -129,6 +131,10 @@ impl StoreError {
 /// a store may take one with another time for another event.
 pub trait EventLog: Send + Sync + 'static {
     fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>>;
+    /// Notes that a delivery of a source was refused without the store, or before it answered. As where the store
+    /// itself refuses, this opens a gap until a delivery of the source is taken, which is written as soon as the
+    /// store can be written.
+    fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp);
 }
 
 /// Half-open: `start` belongs to it, `end` does not.
@@ -305,6 +311,8 @@ pub struct Gap {
     /// For example `NewInstance`, `Quarantined` or `Refused`.
     pub reason: String,
     pub window: Window,
+    /// It goes on after its end: deliveries are refused, and none was taken since.
+    pub is_open: bool,
 }
 
 /// Answers questions about events.

@@ -6,6 +6,7 @@ use super::fixture::{answer, cluster, events, evidence, gap, known, now, questio
 use crate::{
     analysis::{ClusterState, Evidence, Range, RegistryEvidence, report, withdrawn},
     crd::{Coverage, ImageUsageReportStatus},
+    store::Gap,
 };
 
 fn condition(status: &ImageUsageReportStatus, kind: &str) -> (String, String) {
@@ -63,6 +64,13 @@ fn what_is_missing_from_the_events_is_said() {
             .push(gap("2026-06-02T08:00:00Z", "2026-06-02T09:00:00Z"));
     });
     assert_eq!(events_complete(&gap_long_ago, 24), "Complete");
+    let gap_since_long_ago = with(|events| {
+        events.sources[0].gaps.push(Gap {
+            is_open: true,
+            ..gap("2026-06-02T08:00:00Z", "2026-06-02T09:00:00Z")
+        });
+    });
+    assert_eq!(events_complete(&gap_since_long_ago, 24), "PossibleGap");
     let silent = with(|events| events.sources.clear());
     assert_eq!(events_complete(&silent, 24), "NothingReceived");
     let none = evidence(vec![cluster("one", Vec::new())], RegistryEvidence::None);

@@ -164,6 +164,7 @@ pub fn gap(start: &str, end: &str) -> Gap {
             start: time(start),
             end: time(end),
         },
+        is_open: false,
     }
 }
 

@@ -238,7 +238,8 @@ fn is_unreserved(byte: u8) -> bool {
 /// What has come from an accepted registry.
 #[derive(Debug)]
 pub struct Received {
-    pub sources: Vec<SourceState>,
+    /// Nothing where the store does not answer.
+    pub sources: Option<Vec<SourceState>>,
     /// Requests refused since the operator started.
     pub rejected: i64,
     /// Others that claim a host of it.
@@ -295,7 +296,13 @@ pub fn status_of(
                 .spec
                 .sources
                 .iter()
-                .map(|source| source_status(object, source, &received))
+                .map(|source| {
+                    let mut known = previous.sources.iter();
+                    let known = known.find(|known| received.sources.is_none() && known.name == source.name);
+                    known
+                        .cloned()
+                        .unwrap_or_else(|| source_status(object, source, &received))
+                })
                 .collect();
             status(conditions.build(), sources)
         }
@@ -306,7 +313,8 @@ fn receiving<'a>(conditions: Conditions<'a>, received: &Received) -> Conditions<
     if let Some(refusing) = received.refusing {
         return conditions.set(RECEIVING, false, refusing.reason(), what_to_do(refusing));
     }
-    if received.sources.iter().any(|source| source.last_event.is_some()) {
+    let mut sources = received.sources.iter().flatten();
+    if sources.any(|source| source.last_event.is_some()) {
         return conditions.set(RECEIVING, true, "EventsReceived", "events have been received");
     }
     conditions.set(
@@ -346,11 +354,16 @@ fn what_to_do(refusing: Refusing) -> String {
         Refusing::QuotaExceeded { quota } => format!(
             "{quota} events are kept, all that spec.quota.events allows: deliveries are refused until retention removes older ones; raise the quota, or shorten retention"
         ),
+        Refusing::Unavailable => {
+            "the event store cannot be used now: deliveries are refused until it can, registries send them again; the operator's log says why"
+                .to_owned()
+        }
     }
 }
 
 fn source_status(object: &ImageRegistry, source: &EventSource, received: &Received) -> SourceStatus {
-    let state = received.sources.iter().find(|state| state.source == source.name);
+    let mut states = received.sources.iter().flatten();
+    let state = states.find(|state| state.source == source.name);
     let path = SourcePath {
         namespace: object.metadata.namespace.clone().unwrap_or_default(),
         name: object.metadata.name.clone().unwrap_or_default(),
@@ -406,7 +419,7 @@ mod tests {
 
     fn condition(refusing: Option<Refusing>) -> (ConditionStatus, String, String) {
         let received = Received {
-            sources: Vec::new(),
+            sources: Some(Vec::new()),
             rejected: 0,
             rivals: Vec::new(),
             refusing,
@@ -426,6 +439,11 @@ mod tests {
         let (status, reason, message) = condition(Some(Refusing::LowSpace { keep_free: 256 << 20 }));
         assert_eq!((status, reason.as_str()), (ConditionStatus::False, "LowSpace"));
         assert!(message.contains("less than 256Mi of it are free"), "{message}");
+        let (status, reason, _) = condition(Some(Refusing::Unavailable));
+        assert_eq!(
+            (status, reason.as_str()),
+            (ConditionStatus::False, "StoreUnavailable")
+        );
         assert_eq!(condition(None).0, ConditionStatus::Unknown);
     }
 }

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::{
     crd::ImageRegistry,
     receive::{Authentication, Source, SourcePath},
-    store::{RegistryKey, Terms},
+    store::{Refusing, RegistryKey, Terms},
 };
 
 use self::decide::{Accepted, Problem, Received, accept, status_of};
@@ -24,7 +24,7 @@ use super::{
     kinds::{self, Reconcile},
     registries::Registry,
     secrets::Secrets,
-    status::{CalmWriter, NUMBERS_EVERY, WriteError},
+    status::{CalmWriter, NUMBERS_EVERY, STORE_RETRY, WriteError},
     touch::ObjectKey,
     world::World,
 };
@@ -83,12 +83,17 @@ impl ImageRegistries {
         if outcome.is_err() {
             self.withdraw(&key);
         }
+        let is_store_away = matches!(&outcome, Ok(Received { sources: None, .. }));
         let status = status_of(outcome, object, &previous, Timestamp::now());
         let only_counts = status.conditions == previous.conditions && !previous.sources.is_empty();
         self.statuses
             .write::<ImageRegistry, _>(&self.world, &key, [&previous, &status], only_counts)
             .await?;
-        Ok(Action::requeue(NUMBERS_EVERY))
+        Ok(Action::requeue(if is_store_away {
+            STORE_RETRY
+        } else {
+            NUMBERS_EVERY
+        }))
     }
 
     /// Opens the webhooks, lets reports use the registry, and reads what has come so far.
@@ -155,16 +160,15 @@ impl ImageRegistries {
             self.count();
         }
         self.keep(key, &store_key, terms).await;
-        let refusing = self.world.keeping.refusing(&store_key);
-        let sources = self
-            .world
-            .events
-            .sources(store_key)
-            .await
-            .unwrap_or_else(|error| {
+        let mut refusing = self.world.keeping.refusing(&store_key);
+        let sources = match self.world.events.sources(store_key).await {
+            Ok(sources) => Some(sources),
+            Err(error) => {
                 warn!(registry = %key, %error, "failed to read what has been received");
-                Vec::new()
-            });
+                refusing.get_or_insert(Refusing::Unavailable);
+                None
+            }
+        };
         Ok(Received {
             sources,
             rejected: paths.iter().map(|path| self.world.directory.rejected(path)).sum(),

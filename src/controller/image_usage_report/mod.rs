@@ -17,6 +17,7 @@ use tracing::{debug, info};
 use crate::{
     analysis::{self, InvalidQuestion, Question, STATUS_BYTES},
     crd::{Condition, Conditions, ImageUsageReport, ImageUsageReportStatus, condition_type},
+    store::STORE_UNAVAILABLE,
 };
 
 use self::gather::{Gathered, gather};
@@ -25,7 +26,7 @@ use self::pace::{Change, Pace};
 
 use super::{
     kinds::{self, Reconcile},
-    status::{self, WriteError},
+    status::{self, STORE_RETRY, WriteError},
     touch::ObjectKey,
     world::World,
 };
@@ -33,8 +34,6 @@ use super::{
 /// The longest a report goes without a look, should a change ever be missed. Nothing is written then unless the
 /// answer differs.
 const SAFETY_NET: Duration = Duration::from_mins(10);
-/// How soon a report is tried again when the event store does not answer.
-const STORE_RETRY: Duration = Duration::from_secs(5);
 
 /// Runs until cancelled.
 pub async fn run(world: Arc<World>) {
@@ -113,7 +112,7 @@ impl Reports {
             }
             Gathered::StoreFailed => {
                 let status = waiting(
-                    "StoreUnavailable",
+                    STORE_UNAVAILABLE,
                     "the event store does not answer; trying again",
                     &previous,
                     generation,

@@ -81,6 +81,7 @@ async fn one_source_cannot_take_every_turn() {
         assert_eq!(client.answer().await.status, 202);
     }
     assert_eq!(server.metrics.deliveries("TooMany"), 2);
+    assert_eq!(stub.refused(), 2, "the store is told what it never saw");
 }
 
 #[tokio::test]
@@ -173,6 +174,8 @@ async fn a_store_that_does_not_answer_is_not_waited_for_for_ever() {
         commit_within: SHORT,
         ..Limits::default()
     };
-    let server = Server::with_limits(Stub::gated(), limits).await;
+    let stub = Stub::gated();
+    let server = Server::with_limits(stub.clone(), limits).await;
     assert_eq!(server.deliver(PULL).await.status, 503);
+    assert_eq!(stub.refused(), 1);
 }

@@ -19,6 +19,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -211,6 +212,8 @@ impl Client {
 #[derive(Default)]
 struct Stub {
     deliveries: AtomicUsize,
+    /// Noted as refused without it.
+    refused: AtomicUsize,
     failing: AtomicBool,
     /// When there, each append waits for a permit.
     gate: Option<Semaphore>,
@@ -231,6 +234,10 @@ impl Stub {
     fn deliveries(&self) -> usize {
         self.deliveries.load(Ordering::SeqCst)
     }
+
+    fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
+    }
 }
 
 impl EventLog for Stub {
@@ -249,6 +256,11 @@ impl EventLog for Stub {
                 ..Appended::default()
             })
         })
+    }
+
+    fn refused(&self, key: &RegistryKey, source: &str, _received: Timestamp) {
+        assert_eq!((key, source), (&registry(), "notifications"));
+        self.refused.fetch_add(1, Ordering::SeqCst);
     }
 }
 

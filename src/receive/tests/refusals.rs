@@ -39,7 +39,7 @@ async fn a_wrong_token_is_refused_before_the_body() {
             answer.head
         );
     }
-    assert_eq!(stub.deliveries(), 0);
+    assert_eq!((stub.deliveries(), stub.refused()), (0, 0));
     let refused = wrong.len();
     assert_eq!(
         server.directory.rejected(&path("notifications")),
@@ -193,6 +193,7 @@ async fn while_the_store_fails_deliveries_are_sent_away_and_then_taken() {
     assert_eq!(answer.status, 503);
     assert!(answer.head.contains("retry-after: 5"), "{}", answer.head);
     assert_eq!(server.metrics.deliveries("StoreUnavailable"), 1);
+    assert_eq!(stub.refused(), 0, "the store knows what it refused");
     stub.failing.store(false, Ordering::SeqCst);
     assert_eq!(server.deliver(PULL).await.status, 202);
 }

@@ -1,6 +1,9 @@
 //! What the behaviours share: one registry, deliveries from lines, questions.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use local_cluster::wait_until;
 
 use super::Backend;
 use crate::{
@@ -9,8 +12,8 @@ use crate::{
         fixture::{at, raws, told},
     },
     store::{
-        Appended, AttributedEvent, Clause, Clients, Delivery, EventLog, EventQuery, EventReader, RegistryKey,
-        Select, SourceState, Window,
+        Appended, AttributedEvent, Clause, Clients, Delivery, EventLog, EventQuery, EventReader, Gap,
+        Keeping, RegistryKey, Select, SourceState, Window,
     },
 };
 
@@ -122,4 +125,19 @@ pub(crate) async fn source(store: &impl EventReader) -> SourceState {
     let mut sources = store.sources(registry()).await.unwrap();
     assert_eq!(sources.len(), 1, "{sources:?}");
     sources.remove(0)
+}
+
+/// The source's gaps, once all that the store knows of are written.
+pub(crate) async fn gaps_written(store: &(impl EventReader + Keeping)) -> Vec<Gap> {
+    wait_until(Duration::from_mins(1), "gaps to be written", async || {
+        anyhow::ensure!(
+            store.refusing(&registry()).is_none(),
+            "the store cannot be written"
+        );
+        let mut sources = store.sources(registry()).await?;
+        anyhow::ensure!(!sources.is_empty(), "no source");
+        Ok(sources.remove(0).gaps)
+    })
+    .await
+    .unwrap()
 }

@@ -1,13 +1,16 @@
 use jiff::SignedDuration;
 
-use super::{Backend, REPOSITORY, all, append, append_lines, delivery, empty, registry, source};
+use super::{
+    Backend, REPOSITORY, SOURCE, all, append, append_lines, delivery, empty, gaps_written, registry, source,
+};
 use crate::{
     event::{
         StoredEvent,
         fixture::{at, raw},
     },
     store::{
-        Delivery, EventLog, EventReader, Keeping, Kept, Refusing, RegistryKey, StoreError, Terms, Upkeep,
+        Delivery, EventLog, EventReader, Gap, Keeping, Kept, Refusing, RegistryKey, StoreError, Terms,
+        Upkeep, Window,
     },
 };
 
@@ -178,6 +181,38 @@ pub(crate) async fn a_refusal_goes_on_after_a_restart<B: Backend>() {
         (gaps[0].window.start, gaps[0].window.end),
         (at(1000.0), at(3000.0))
     );
+}
+
+pub(crate) async fn what_was_refused_without_the_store_is_a_gap_although_nothing_follows<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    append(&store, delivery(pulls(0, 1))).await;
+    backend.settle(&store).await;
+    backend.changes();
+    for second in [1000.0, 1500.0] {
+        store.refused(&registry(), SOURCE, at(second));
+    }
+    store.refused(&registry(), "never delivered", at(1000.0));
+    let gap = |end, is_open| Gap {
+        reason: "Refused".to_owned(),
+        window: Window {
+            start: at(1000.0),
+            end,
+        },
+        is_open,
+    };
+    let a_moment_later = at(1000.0) + SignedDuration::from_nanos(1);
+    assert_eq!(gaps_written(&store).await, [gap(a_moment_later, true)]);
+    assert_eq!(store.refusing(&registry()), None, "it can be written");
+    assert!(backend.changes().contains(&(registry(), Vec::new())));
+
+    // It goes on, also after a restart, until one is taken.
+    backend.close(store).await;
+    let store = backend.open().await;
+    assert_eq!(source(&store).await.gaps, [gap(a_moment_later, true)]);
+    append(&store, delivery(pulls(3000, 3001))).await;
+    append(&store, delivery(pulls(4000, 4001))).await;
+    assert_eq!(source(&store).await.gaps, [gap(at(3000.0), false)]);
 }
 
 pub(crate) async fn what_is_to_be_kept_is_known_after_a_restart<B: Backend>() {

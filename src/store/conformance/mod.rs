@@ -115,6 +115,7 @@ macro_rules! conformance {
                 events_that_are_there_already_take_no_part_of_a_quota,
                 the_time_of_a_refusal_is_a_gap_once_events_are_taken_again,
                 a_refusal_goes_on_after_a_restart,
+                what_was_refused_without_the_store_is_a_gap_although_nothing_follows,
                 what_is_to_be_kept_is_known_after_a_restart,
                 a_released_registry_is_removed_whole_and_no_other,
                 a_registry_that_is_not_released_is_not_removed,

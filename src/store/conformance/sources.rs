@@ -35,6 +35,7 @@ fn gap(reason: &str, start: f64, end: f64) -> Gap {
             start: at(start),
             end: at(end),
         },
+        is_open: false,
     }
 }
 

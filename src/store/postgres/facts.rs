@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     failure::Failure,
-    ids, pointers,
+    gaps, ids, pointers,
     session::Session,
     values::{Numbered, get, optional_time, time},
 };
@@ -125,9 +125,10 @@ pub(super) async fn sources(session: &Session, registry: &RegistryKey) -> Result
 async fn gaps(session: &Session, registry: i64) -> Result<HashMap<i64, Vec<Gap>>, Failure> {
     let rows = session
         .query(
-            "SELECT g.source, g.reason, g.start, g.finish FROM gaps g JOIN sources s ON s.id = g.source
+            "SELECT g.source, g.reason, g.start, g.finish, g.reason = $2 AND g.finish > s.last_delivery + 1
+             FROM gaps g JOIN sources s ON s.id = g.source
              WHERE s.registry = $1 ORDER BY g.start, g.finish",
-            &[&registry],
+            &[&registry, &gaps::REFUSED],
         )
         .await?;
     let mut gaps: HashMap<i64, Vec<Gap>> = HashMap::new();
@@ -138,6 +139,7 @@ async fn gaps(session: &Session, registry: i64) -> Result<HashMap<i64, Vec<Gap>>
                 start: time(row, 2)?,
                 end: time(row, 3)?,
             },
+            is_open: get(row, 4)?,
         });
     }
     Ok(gaps)

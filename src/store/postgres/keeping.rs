@@ -66,13 +66,13 @@ pub(super) async fn settle(session: &Session, accounts: &Accounts, removed: &Rem
     Ok(())
 }
 
-/// Notes at once that a source is refused, so that it outlives a crash. One that never delivered has no coverage
-/// that could have a gap.
+/// Notes that a source is refused, so that it outlives a crash. One that never delivered has no coverage that could
+/// have a gap.
 pub(super) async fn mark_refused(
     session: &Session,
     registry: &RegistryKey,
     source: &str,
-    received: i64,
+    since: i64,
 ) -> Result<(), Failure> {
     session.batch_execute("BEGIN").await?;
     let row = session
@@ -83,7 +83,7 @@ pub(super) async fn mark_refused(
         )
         .await?;
     if let Some(row) = row {
-        gaps::open(session, get(&row, 0)?, gaps::REFUSED, received, received).await?;
+        gaps::open(session, get(&row, 0)?, gaps::REFUSED, since, since).await?;
     }
     session.batch_execute("COMMIT").await
 }

@@ -22,6 +22,7 @@ mod purge;
 mod quarantine;
 mod query;
 mod raw;
+mod refusals;
 mod relink;
 mod schema;
 mod sealing;
@@ -57,6 +58,7 @@ use self::{
     linker::{Asked, Linker, Waiting},
     partitions::Partitions,
     purge::Removed,
+    refusals::Refusals,
     session::{Database, Session, within},
     values::nanoseconds,
     writer::{Queued, Writer, random_bytes},
@@ -89,6 +91,7 @@ pub struct PostgresStore {
     partitions: Arc<Partitions>,
     ids: Arc<tokio::sync::Mutex<Ids>>,
     accounts: Arc<Accounts>,
+    refusals: Arc<Refusals>,
     /// Nothing once it is closed.
     queue: Mutex<Option<mpsc::UnboundedSender<Queued>>>,
     room: Arc<Semaphore>,
@@ -135,10 +138,18 @@ impl PostgresStore {
         };
         let cancel = &tasks.cancel;
 
+        let refusals = Arc::new(Refusals {
+            database: database.clone(),
+            accounts: accounts.clone(),
+            on_change: on_change.clone(),
+            unwritten: Notify::new(),
+        });
+        own(&mut tasks.others, &gone, refusals.clone().run(cancel.clone()));
         let writer = Writer {
             database: database.clone(),
             ids: ids.clone(),
             accounts: accounts.clone(),
+            refusals: refusals.clone(),
             counting: tokio::sync::Mutex::default(),
             partitions: partitions.clone(),
             waiting: waiting.clone(),
@@ -173,6 +184,7 @@ impl PostgresStore {
             partitions,
             ids,
             accounts,
+            refusals,
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(room::ROOM as usize)),
             asked,
@@ -267,6 +279,11 @@ async fn join(tasks: &mut JoinSet<()>) -> Result<(), StoreError> {
 impl EventLog for PostgresStore {
     fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>> {
         Box::pin(self.append(delivery))
+    }
+
+    fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp) {
+        self.refusals
+            .of_source(registry, source, nanoseconds(received), &StoreError::Busy);
     }
 }
 

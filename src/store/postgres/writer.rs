@@ -7,16 +7,16 @@ use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::{JoinError, JoinSet},
 };
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{
     append::{self, Committed, Outcome},
     changes::OnChange,
     failure::Failure,
     ids::Ids,
-    keeping,
     linker::Waiting,
     partitions::Partitions,
+    refusals::Refusals,
     session::{Database, within},
     values::nanoseconds,
 };
@@ -49,6 +49,7 @@ pub(super) struct Writer {
     pub(super) database: Arc<Database>,
     pub(super) ids: Arc<Mutex<Ids>>,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) refusals: Arc<Refusals>,
     /// Held from when deliveries of a registry that has a quota are counted until they are there.
     pub(super) counting: Mutex<()>,
     pub(super) partitions: Arc<Partitions>,
@@ -104,8 +105,14 @@ impl Writer {
         };
         let mut parts = vec![self.admit(waiting).await];
         while let Some(mut part) = parts.pop() {
-            // Who gave up delivers it again.
-            part.retain(|queued| !queued.reply.is_closed());
+            part.retain(|queued| {
+                let waits = !queued.reply.is_closed();
+                if !waits {
+                    // Whoever gave up delivers it again, or does not.
+                    self.refusals.later(&queued.batch, &StoreError::Busy);
+                }
+                waits
+            });
             if part.is_empty() {
                 continue;
             }
@@ -177,7 +184,7 @@ impl Writer {
                     queued.batch.refused_since = self.accounts.refused_since(registry, source);
                     admitted.push(queued);
                 }
-                Err(refusing) => self.refuse(queued, refusing.into()).await,
+                Err(error) => self.refuse(queued, error).await,
             }
         }
         admitted
@@ -188,40 +195,16 @@ impl Writer {
     async fn refuse(&self, queued: Queued, error: StoreError) {
         let Queued { batch, reply, room } = queued;
         drop(room);
-        let is_news = self.note_refused(&batch, &error);
-        if is_news {
-            let mark = async {
-                let session = self.database.session().await?;
-                keeping::mark_refused(&session, &batch.registry, &batch.source, batch.received).await?;
-                session.done();
-                Ok(())
-            };
-            if let Err(error) = within(WRITE_WITHIN, mark).await {
-                warn!(%error, "failed to note that events are refused: a crash would lose it");
-            }
-        }
+        self.refusals.now(&batch, &error).await;
         let _ = reply.send(Err(error));
-        if is_news {
-            (self.on_change)(&batch.registry, &[]);
-        }
     }
 
     /// Tells senders that the database did not take their deliveries.
     fn fail(&self, part: Vec<Queued>, told: &StoreError) {
         for Queued { batch, reply, .. } in part {
-            self.note_refused(&batch, told);
+            self.refusals.later(&batch, told);
             let _ = reply.send(Err(told.clone()));
         }
-    }
-
-    /// Whether that is news.
-    fn note_refused(&self, batch: &Batch, error: &StoreError) -> bool {
-        let key = &batch.registry;
-        let is_news = self.accounts.refused(key, &batch.source, batch.received);
-        if is_news {
-            warn!(namespace = key.namespace, registry = key.name, source = batch.source, %error, "events are refused");
-        }
-        is_news
     }
 
     /// Tells the senders; a change of coverage is told at once, one of events once linked.

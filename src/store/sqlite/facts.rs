@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{known::registry_id, pointers, query, values::Column};
+use super::{gaps, known::registry_id, pointers, query, values::Column};
 use crate::{
     event::{LogicalCategory, pointer},
     store::{Gap, RegistryKey, SourceState, TagFacts, TagPointer, Window, tags::with_pointers},
@@ -92,7 +92,7 @@ pub(super) fn sources(connection: &Connection, registry: &RegistryKey) -> rusqli
     let mut sources = Vec::new();
     while let Some(row) = rows.next()? {
         sources.push(SourceState {
-            gaps: gaps(connection, row.get(0)?)?,
+            gaps: gaps(connection, row.get(0)?, row.get(3)?)?,
             source: row.get(1)?,
             since: row.get::<_, Column<_>>(2)?.0,
             last_delivery: row.get::<_, Column<_>>(3)?.0,
@@ -107,14 +107,17 @@ pub(super) fn sources(connection: &Connection, registry: &RegistryKey) -> rusqli
 }
 
 /// Oldest first.
-fn gaps(connection: &Connection, source: i64) -> rusqlite::Result<Vec<Gap>> {
+fn gaps(connection: &Connection, source: i64, last_delivery: i64) -> rusqlite::Result<Vec<Gap>> {
     connection
-        .prepare_cached("SELECT reason, start, end FROM gaps WHERE source = ?1 ORDER BY start, end")?
-        .query_map([source], |row| {
+        .prepare_cached(
+            "SELECT reason, start, end, reason = ?2 AND end > ?3 + 1 FROM gaps WHERE source = ?1 ORDER BY start, end",
+        )?
+        .query_map(params![source, gaps::REFUSED, last_delivery], |row| {
             let (Column(start), Column(end)) = (row.get(1)?, row.get(2)?);
             Ok(Gap {
                 reason: row.get(0)?,
                 window: Window { start, end },
+                is_open: row.get(3)?,
             })
         })?
         .collect()

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::{gaps, space::Space};
 use crate::store::{
-    KeepFree, Refusing, RegistryKey, Room,
+    KeepFree, Refusing, RegistryKey, Room, StoreError,
     accounts::{Accounts, Entry, Pending, SourceEntry},
 };
 
@@ -65,29 +65,31 @@ impl Gate {
         events: usize,
         bytes: usize,
         pending: &mut Pending,
-    ) -> Result<(), Refusing> {
+    ) -> Result<(), StoreError> {
         match self.low_space(bytes) {
-            Some(low) => Err(low),
+            Some(keep_free) => Err(StoreError::LowSpace { keep_free }),
             None => self.accounts.admit(registry, events, pending),
         }
     }
 
     /// A write failed for lack of room.
-    pub(super) fn disk_is_full(&self) -> Refusing {
-        Refusing::LowSpace {
+    pub(super) fn disk_is_full(&self) -> StoreError {
+        StoreError::LowSpace {
             keep_free: self.space.is_full().keep_free,
         }
     }
 
     pub(super) fn refusing(&self, registry: &RegistryKey) -> Option<Refusing> {
-        self.low_space(0).or_else(|| self.accounts.refusing(registry))
+        let low = self
+            .low_space(0)
+            .map(|keep_free| Refusing::LowSpace { keep_free });
+        low.or_else(|| self.accounts.refusing(registry))
     }
 
-    fn low_space(&self, bytes: usize) -> Option<Refusing> {
+    /// How much is to stay free, where less is.
+    fn low_space(&self, bytes: usize) -> Option<u64> {
         let seen = self.space.look(bytes);
-        seen.low.then_some(Refusing::LowSpace {
-            keep_free: seen.keep_free,
-        })
+        seen.low.then_some(seen.keep_free)
     }
 
     pub(super) fn room(&self) -> Room {

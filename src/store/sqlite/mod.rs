@@ -200,6 +200,13 @@ impl EventLog for SqliteStore {
     fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>> {
         Box::pin(self.append(delivery))
     }
+
+    fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp) {
+        if self.gate.refused(registry, source, nanoseconds(received)) {
+            // Without the writer nothing is kept.
+            let _ = self.commands.send(Command::MarkRefused);
+        }
+    }
 }
 
 impl EventReader for SqliteStore {

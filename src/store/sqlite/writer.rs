@@ -67,6 +67,8 @@ pub(super) enum Command {
         reply: Reply<bool>,
     },
     Seal(Step),
+    /// Writes the gaps of sources that were refused.
+    MarkRefused,
     /// Links all that waits.
     Link {
         reply: Reply<()>,
@@ -91,10 +93,12 @@ pub(super) struct Writer {
     gate: Arc<Gate>,
     opened: Opened,
     on_change: OnChange,
-    /// Before this, nothing is linked.
+    /// Before this, nothing is linked, and nothing is tried again.
     link_after: Instant,
     /// The disk refused at the last try.
     refused: bool,
+    /// The gap of a source that was refused could not be written.
+    unmarked: bool,
 }
 
 impl fmt::Debug for Writer {
@@ -121,6 +125,7 @@ impl Writer {
             on_change,
             link_after: Instant::now(),
             refused: false,
+            unmarked: false,
         })
     }
 
@@ -141,10 +146,10 @@ impl Writer {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
 
-    /// The next command, or nothing when nobody is left; links what waits for it meanwhile.
+    /// The next command, or nothing when nobody is left; does meanwhile what waits to be linked or marked.
     fn next(&mut self, commands: &Receiver<Command>) -> rusqlite::Result<Option<Command>> {
         loop {
-            if self.touched.is_empty() {
+            if self.touched.is_empty() && !self.unmarked {
                 return Ok(commands.recv().ok());
             }
             let now = Instant::now();
@@ -155,7 +160,14 @@ impl Writer {
                     Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 }
             }
-            self.link(LINK_TURN)?;
+            if self.unmarked {
+                self.mark_refused();
+            }
+            if self.unmarked {
+                self.link_after = Instant::now() + LINK_RETRY;
+            } else {
+                self.link(LINK_TURN)?;
+            }
         }
     }
 
@@ -197,6 +209,11 @@ impl Writer {
                         Err(error) if is_fatal(&error) => Err(error),
                         Ok(()) | Err(_) => Ok(true),
                     };
+                }
+                Command::MarkRefused => {
+                    self.write(std::mem::take(&mut waiting))?;
+                    self.mark_refused();
+                    return Ok(true);
                 }
                 Command::Link { reply } => {
                     self.write(waiting)?;
@@ -289,10 +306,10 @@ impl Writer {
                 return Err(error);
             }
             Err(error) if is_full(&error) => {
-                let refusing = self.gate.disk_is_full();
+                let error = self.gate.disk_is_full();
                 self.make_room();
                 for one in waiting {
-                    self.refuse(one, refusing.into());
+                    self.refuse(one, error.clone());
                 }
             }
             Err(error) if waiting.len() == 1 => {

@@ -6,12 +6,13 @@ use std::{
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait_until;
 
 /// Where Debian puts the programs.
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
@@ -37,15 +38,15 @@ impl PostgresServer {
     ///
     /// # Errors
     /// Without the programs of Debian's package `postgresql-15`.
-    pub fn start() -> Result<Self> {
-        Self::start_with(&std::env::temp_dir(), &[])
+    pub async fn start() -> Result<Self> {
+        Self::start_with(&std::env::temp_dir(), &[]).await
     }
 
     /// Starts a server with its data in a new folder inside of `parent`, and these settings.
     ///
     /// # Errors
     /// Without the programs of Debian's package `postgresql-15`.
-    pub fn start_with(parent: &Path, settings: &[&str]) -> Result<Self> {
+    pub async fn start_with(parent: &Path, settings: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("postgres-")
             .tempdir_in(parent)?
@@ -78,7 +79,7 @@ impl PostgresServer {
             port,
             guardian,
         };
-        server.begin()?;
+        server.begin().await?;
         Ok(server)
     }
 
@@ -112,18 +113,19 @@ impl PostgresServer {
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn begin(&mut self) -> Result<()> {
+    pub async fn begin(&mut self) -> Result<()> {
         self.tell("start")?;
-        self.wait("start", Self::is_ready)
+        self.wait("the server to start", Self::is_ready).await
     }
 
     /// Ends it as an administrator would: connections are cut, what is committed stays.
     ///
     /// # Errors
     /// When it does not end.
-    pub fn end(&mut self) -> Result<()> {
+    pub async fn end(&mut self) -> Result<()> {
         self.tell("stop")?;
-        self.wait("stop", |server| !server.pid_file().exists())
+        self.wait("the server to stop", |folder| !pid_file(folder).exists())
+            .await
     }
 
     /// Lets none of its processes run until [`resume`](Self::resume).
@@ -153,18 +155,14 @@ impl PostgresServer {
         Ok(())
     }
 
-    fn pid_file(&self) -> PathBuf {
-        self.folder.join("data/postmaster.pid")
-    }
-
     fn leader(&self) -> Option<i32> {
-        let text = std::fs::read_to_string(self.pid_file()).ok()?;
+        let text = std::fs::read_to_string(pid_file(&self.folder)).ok()?;
         text.lines().next()?.parse().ok()
     }
 
     /// The server writes how it is into the last line of its file.
-    fn is_ready(&self) -> bool {
-        std::fs::read_to_string(self.pid_file())
+    fn is_ready(folder: &Path) -> bool {
+        std::fs::read_to_string(pid_file(folder))
             .is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready"))
     }
 
@@ -173,18 +171,21 @@ impl PostgresServer {
         writeln!(input, "{word}").context("the guardian is gone")
     }
 
-    fn wait(&mut self, what: &str, there: impl Fn(&Self) -> bool) -> Result<()> {
-        let begun = Instant::now();
-        while !there(self) {
-            if let Some(status) = self.guardian.try_wait()? {
-                bail!("the server's guardian ended with {status}{}", self.log());
+    async fn wait(&mut self, what: &str, is_there: impl Fn(&Path) -> bool) -> Result<()> {
+        let waited = wait_until(PATIENCE, what, || {
+            let (is_there, ended) = (is_there(&self.folder), self.guardian.try_wait());
+            async move {
+                if let Some(status) = ended? {
+                    return Ok(Err(anyhow!("the server's guardian ended with {status}")));
+                }
+                ensure!(is_there, "not yet");
+                Ok(Ok(()))
             }
-            if begun.elapsed() > PATIENCE {
-                return Err(anyhow!("the server did not {what} in time{}", self.log()));
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
+        })
+        .await;
+        waited
+            .and_then(|waited| waited)
+            .map_err(|error| anyhow!("{error:#}{}", self.log()))
     }
 
     /// The end of its log, for an error message.
@@ -203,6 +204,10 @@ impl Drop for PostgresServer {
         drop(self.guardian.stdin.take());
         let _ = self.guardian.wait();
     }
+}
+
+fn pid_file(folder: &Path) -> PathBuf {
+    folder.join("data/postmaster.pid")
 }
 
 /// Whom the server runs as, where we are root.

@@ -1,5 +1,6 @@
 //! The operator as a process of its own, outside of pods: quick to start, to kill and to start again.
 
+mod deliveries;
 mod http;
 mod objects;
 
@@ -16,6 +17,7 @@ use local_cluster::{Access, NotificationEndpoint, wait_until};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+pub use deliveries::{accepted, push_envelope, wait_for_path};
 pub use http::{Answer, request};
 pub use objects::{
     ask, condition, create_namespace, create_secret, deployment, image_registry, in_cluster,
@@ -76,12 +78,17 @@ impl Operator {
     /// Installs the definitions and the operator's namespace with the webhook's token, and starts the operator as
     /// the cluster's administrator.
     pub async fn start(home: &Access) -> Result<Self> {
+        let mut operator = Self::prepare(home).await?;
+        operator.up().await?;
+        Ok(operator)
+    }
+
+    /// The same, and does not start the operator yet.
+    pub async fn prepare(home: &Access) -> Result<Self> {
         install_definitions(home).await?;
         create_namespace(home, NAMESPACE).await?;
         create_secret(home, NAMESPACE, "registry-webhook", "token", TOKEN).await?;
-        let mut operator = Self::new(home)?;
-        operator.up().await?;
-        Ok(operator)
+        Self::new(home)
     }
 
     /// One that has not been started yet, with the administrator's kubeconfig.
@@ -205,6 +212,18 @@ impl Operator {
             self.explained(&anyhow!("the operator stopped with {status}"))
         );
         Ok(())
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        let mut child = self.child.take().context("the operator does not run")?;
+        let Ok(status) = tokio::time::timeout(READY_WITHIN, child.wait()).await else {
+            bail!(
+                "{}",
+                self.explained(&anyhow!("the operator did not end within {READY_WITHIN:?}"))
+            );
+        };
+        Ok(status?)
     }
 
     /// Its process, while it runs.

@@ -13,12 +13,11 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use jiff::Timestamp;
-use local_cluster::{Access, Cluster, Image, Registry, wait_until};
+use local_cluster::{Access, Cluster, Image, PostgresServer, Registry, wait_until};
 use serde_json::json;
 use story::{
     NAMESPACE, Report, TOKEN,
-    operator::{Operator, ask, condition, image_registry, request, usage_report},
+    operator::{Operator, accepted, ask, push_envelope, request, usage_report, wait_for_path},
     report,
 };
 use tokio::{
@@ -48,22 +47,6 @@ fn rounds() -> usize {
 /// Of an operator under load; `LONG_TESTS` asks for the full count.
 fn kills() -> usize {
     2 * rounds()
-}
-
-async fn accepted(home: &Access, name: &str, host: &str) -> Result<String> {
-    home.apply(&image_registry(NAMESPACE, name, host).to_string())
-        .await?;
-    wait_until(SOON, "the registry to be accepted", async || {
-        let object = home
-            .get_json(&["imageregistry", name, "--namespace", NAMESPACE])
-            .await?;
-        ensure!(condition(&object, "Ready").0 == "True", "{object:#}");
-        Ok(object["status"]["sources"][0]["path"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned())
-    })
-    .await
 }
 
 async fn ask_for_pushes(home: &Access, name: &str, repository: &str) -> Result<()> {
@@ -170,25 +153,8 @@ struct Sent {
     broken: Vec<String>,
 }
 
-/// A push of a tag named as its id, as distribution tells it.
 fn envelope(repository: &str, id: &str) -> String {
-    let envelope = json!({"events": [{
-        "id": id,
-        "timestamp": Timestamp::now().to_string(),
-        "action": "push",
-        "target": {
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "digest": format!("sha256:{}", "5".repeat(64)),
-            "size": 500,
-            "repository": repository,
-            "url": format!("http://{HOST}/v2/{repository}/manifests/sha256:{}", "5".repeat(64)),
-            "tag": id,
-        },
-        "request": {"id": format!("request-{id}"), "addr": "192.0.2.7:40000", "host": HOST, "method": "PUT", "useragent": "test"},
-        "actor": {},
-        "source": {"addr": "registry:5000", "instanceID": "one"},
-    }]});
-    envelope.to_string()
+    push_envelope(HOST, repository, id)
 }
 
 async fn send(to: SocketAddr, path: String, repository: String, prefix: String, sent: Arc<Mutex<Sent>>) {
@@ -310,7 +276,7 @@ async fn send_as_a_registry(
     let mut acknowledged = Vec::new();
     while !ended.load(Ordering::Relaxed) {
         let id = format!("s{sender}-{}", acknowledged.len());
-        let body = envelope(&killed_under_load(sender), &id);
+        let body = envelope(&sent_under_load(sender), &id);
         wait_until(DELIVERED_WITHIN, "a delivery to be taken", async || {
             let answer = request(to, "POST", &path, Some(TOKEN), &body).await?;
             ensure!(answer.status == 202, "{}", answer.status);
@@ -322,14 +288,28 @@ async fn send_as_a_registry(
     Ok(acknowledged)
 }
 
-fn killed_under_load(sender: usize) -> String {
+fn sent_under_load(sender: usize) -> String {
     format!("team/under-load-{sender}")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_and_many_kills_each_acknowledged_event_is_there_once() -> Result<()> {
+    killed_under_load(None).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_and_many_kills_each_acknowledged_event_is_in_postgresql_once() -> Result<()> {
+    killed_under_load(Some(PostgresServer::start().await?)).await
+}
+
+/// With the events in a file, or in a database of this server.
+async fn killed_under_load(server: Option<PostgresServer>) -> Result<()> {
     let home = Cluster::builder().start().await?;
-    let mut operator = Operator::start(&home).await?;
+    let mut operator = Operator::prepare(&home).await?;
+    if let Some(server) = &server {
+        operator = operator.env("DATABASE_URL", &server.url("postgres"));
+    }
+    operator.up().await?;
     let path = accepted(&home, "direct", HOST).await?;
     let ended = Arc::new(AtomicBool::new(false));
     let senders: Vec<_> = (0..SENDERS)
@@ -378,7 +358,7 @@ async fn under_load_and_many_kills_each_acknowledged_event_is_there_once() -> Re
     ];
     assert_eq!((lost, known), (0.0, f64::from(u32::try_from(count)?)));
     for (sender, sent) in sent.iter().enumerate() {
-        let spec = json!({"repository": format!("{HOST}/{}", killed_under_load(sender))});
+        let spec = json!({"repository": format!("{HOST}/{}", sent_under_load(sender))});
         ask(&home, &format!("under-load-{sender}"), &spec, |report| {
             let pushes = report.number("pushes");
             ensure!(
@@ -393,16 +373,6 @@ async fn under_load_and_many_kills_each_acknowledged_event_is_there_once() -> Re
     operator.stop().await?;
     home.end().await;
     Ok(())
-}
-
-/// After a start the operator opens a path once it has read the registry's Secret.
-async fn wait_for_path(operator: &Operator, path: &str) -> Result<()> {
-    wait_until(SOON, "the path to be open", async || {
-        let answer = request(operator.webhook(), "POST", path, Some(TOKEN), "{}").await?;
-        ensure!(answer.status == 202, "{}", answer.status);
-        Ok(())
-    })
-    .await
 }
 
 async fn a_delivery_under_way_is_finished_by_a_stop(

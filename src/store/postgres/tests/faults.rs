@@ -11,15 +11,14 @@ use std::{
 
 use futures::future::join_all;
 use local_cluster::{PostgresServer, wait_until};
-use tokio::task::block_in_place;
 
 use self::{proxy::Proxy, volume::SmallVolume};
 use super::{Postgres, connect, options, server::Server};
 use crate::{
     event::fixture::raw,
     store::{
-        Delivery, EventReader, PostgresStore, Quarantined, StoreError, Upkeep,
-        conformance::{Backend, all, append, delivery, empty, registry},
+        Delivery, EventReader, Keeping, PostgresStore, Quarantined, Refusing, StoreError, Upkeep,
+        conformance::{Backend, all, append, delivery, empty, gaps_written, registry},
     },
 };
 
@@ -65,24 +64,30 @@ async fn recovers(store: &PostgresStore, events: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_restarts_refuses_deliveries_and_then_takes_them() {
-    let mut server = Server::of(PostgresServer::start().unwrap());
+    let mut server = Server::start().await;
     let store = open(&server.database().await).await;
     append(&store, line(1)).await;
-    block_in_place(|| server.running().end()).unwrap();
+    server.running().end().await.unwrap();
     refused(&store, line(2)).await;
     assert!(matches!(
         store.sources(registry()).await,
         Err(StoreError::Read(_))
     ));
     assert!(store.linked().await.is_err());
-    block_in_place(|| server.running().begin()).unwrap();
+    assert_eq!(store.refusing(&registry()), Some(Refusing::Unavailable));
+    server.running().begin().await.unwrap();
+    // Although nothing more is delivered.
+    let gaps = gaps_written(&store).await;
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert!(gaps[0].reason == "Refused" && gaps[0].is_open, "{gaps:?}");
     recovers(&store, 2).await;
+    assert!(!gaps_written(&store).await[0].is_open);
     store.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stands_still_refuses_deliveries_and_then_takes_them() {
-    let mut server = Server::of(PostgresServer::start().unwrap());
+    let mut server = Server::start().await;
     let store = open(&server.database().await).await;
     append(&store, line(1)).await;
     server.running().pause().unwrap();
@@ -90,12 +95,13 @@ async fn a_server_that_stands_still_refuses_deliveries_and_then_takes_them() {
     assert_eq!(many.len(), 5);
     server.running().resume().unwrap();
     recovers(&store, 2).await;
+    assert_eq!(gaps_written(&store).await.len(), 1);
     store.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_that_is_cut_refuses_deliveries_and_then_takes_them() {
-    let url = Server::shared().database().await;
+    let url = Server::shared().await.database().await;
     let proxy = Proxy::before(&url).await;
     let store = open(&proxy.url()).await;
     append(&store, line(1)).await;
@@ -112,7 +118,9 @@ async fn a_network_that_is_cut_refuses_deliveries_and_then_takes_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_a_free_connection_refuses_deliveries_and_then_takes_them() {
-    let running = PostgresServer::start_with(&std::env::temp_dir(), &["max_connections=20"]).unwrap();
+    let running = PostgresServer::start_with(&std::env::temp_dir(), &["max_connections=20"])
+        .await
+        .unwrap();
     let server = Server::of(running);
     let url = server.database().await;
     let store = open(&url).await;
@@ -147,7 +155,7 @@ async fn a_server_without_a_free_connection_refuses_deliveries_and_then_takes_th
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_deliveries_and_then_takes_them() {
     let volume = SmallVolume::new();
-    let url = Server::shared().database_in(volume.path()).await;
+    let url = Server::shared().await.database_in(volume.path()).await;
     let store = open(&url).await;
     append(&store, line(1)).await;
     volume.fill();
@@ -165,7 +173,7 @@ async fn a_full_disk_refuses_deliveries_and_then_takes_them() {
     volume.free();
     recovers(&store, 2).await;
     store.close().await.unwrap();
-    Server::shared().remove(&url).await;
+    Server::shared().await.remove(&url).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

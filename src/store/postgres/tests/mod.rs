@@ -48,7 +48,7 @@ impl Backend for Postgres {
 
     async fn fresh() -> Self {
         Self {
-            url: Server::shared().database().await,
+            url: Server::shared().await.database().await,
             changes: Changes::default(),
         }
     }

@@ -2,14 +2,11 @@
 
 use std::{
     path::Path,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use local_cluster::PostgresServer;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::connect;
 
@@ -20,11 +17,15 @@ pub(super) struct Server {
     turn: Mutex<()>,
 }
 
-static SHARED: LazyLock<Server> = LazyLock::new(|| Server::of(PostgresServer::start().unwrap()));
+static SHARED: OnceCell<Server> = OnceCell::const_new();
 
 impl Server {
-    pub(super) fn shared() -> &'static Self {
-        &SHARED
+    pub(super) async fn shared() -> &'static Self {
+        SHARED.get_or_init(Self::start).await
+    }
+
+    pub(super) async fn start() -> Self {
+        Self::of(PostgresServer::start().await.unwrap())
     }
 
     pub(super) fn of(running: PostgresServer) -> Self {

@@ -1,10 +1,9 @@
 //! The conformance suite on a coordinator and three shards, laid out as
 //! `docs/postgresql-sharding.sql` says.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use futures::future::join_all;
-use local_cluster::PostgresServer;
 use tokio::sync::OnceCell;
 
 use super::{Changes, connect, options, server::Server};
@@ -16,19 +15,17 @@ use crate::store::{
 const SCRIPT: &str = include_str!("../../../../docs/postgresql-sharding.sql");
 const MIGRATIONS: &str = include_str!("../migrations/0001.sql");
 
-static SHARDS: LazyLock<[Server; 3]> =
-    LazyLock::new(|| std::array::from_fn(|_| Server::of(PostgresServer::start().unwrap())));
-
 /// Databases laid out once, to be copied.
 struct LaidOut {
     coordinator: String,
-    shards: Vec<String>,
+    /// Each on a server of its own.
+    shards: Vec<(Server, String)>,
 }
 
 static LAID_OUT: OnceCell<LaidOut> = OnceCell::const_new();
 
 async fn lay_out() -> LaidOut {
-    let url = Server::shared().database().await;
+    let url = Server::shared().await.database().await;
     let store = PostgresStore::open(&options(&url), |_, _| {}).await.unwrap();
     store.close().await.unwrap();
     let coordinator = connect(&url).await;
@@ -37,7 +34,8 @@ async fn lay_out() -> LaidOut {
         .await
         .unwrap();
     let mut shards = Vec::new();
-    for (number, server) in SHARDS.iter().enumerate() {
+    for number in 0..3 {
+        let server = Server::start().await;
         let shard = server.database().await;
         connect(&shard).await.batch_execute(MIGRATIONS).await.unwrap();
         let config: tokio_postgres::Config = shard.parse().unwrap();
@@ -50,7 +48,7 @@ async fn lay_out() -> LaidOut {
             ))
             .await
             .unwrap();
-        shards.push(shard);
+        shards.push((server, shard));
     }
     coordinator.batch_execute(SCRIPT).await.unwrap();
     LaidOut {
@@ -71,9 +69,10 @@ impl Backend for Sharded {
 
     async fn fresh() -> Self {
         let laid_out = LAID_OUT.get_or_init(lay_out).await;
-        let shards = SHARDS.iter().zip(&laid_out.shards);
+        let shards = laid_out.shards.iter();
         let shards = join_all(shards.map(|(server, shard)| server.copy(shard)));
-        let (url, shards) = tokio::join!(Server::shared().copy(&laid_out.coordinator), shards);
+        let shared = Server::shared().await;
+        let (url, shards) = tokio::join!(shared.copy(&laid_out.coordinator), shards);
         let coordinator = connect(&url).await;
         for (number, shard) in shards.iter().enumerate() {
             let config: tokio_postgres::Config = shard.parse().unwrap();

@@ -57,7 +57,9 @@ async fn a_servers_certificate_is_verified_whatever_the_mode() {
         format!("ssl_key_file={}", ours.key.display()),
     ];
     let settings = settings.each_ref().map(String::as_str);
-    let running = PostgresServer::start_with(&std::env::temp_dir(), &settings).unwrap();
+    let running = PostgresServer::start_with(&std::env::temp_dir(), &settings)
+        .await
+        .unwrap();
     let server = Server::of(running);
     let plain = server.database().await;
     let config: tokio_postgres::Config = plain.parse().unwrap();

@@ -5,10 +5,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use jiff::SignedDuration;
+use local_cluster::wait_until;
 
 use super::super::SqliteStore;
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     image::RepositoryName,
     store::{
         Appended, EventReader, KeepFree, Keeping, Refusing, StoreError, Terms, Upkeep, UsageStore,
-        conformance::{REPOSITORY, delivery, registry, source},
+        conformance::{REPOSITORY, delivery, gaps_written, registry, source},
     },
 };
 
@@ -86,11 +87,11 @@ async fn fill(store: &SqliteStore, from: u32) -> (u32, StoreError) {
 
 /// Tries until an append is taken.
 async fn taken_again(store: &SqliteStore, number: u32) {
-    let begun = Instant::now();
-    while let Err(error) = append(store, number).await {
-        assert!(begun.elapsed() < DEADLINE, "{error}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_until(DEADLINE, "an append to be taken", async || {
+        append(store, number).await.map_err(Into::into)
+    })
+    .await
+    .unwrap();
 }
 
 fn free(volume: &Path) -> u64 {
@@ -203,6 +204,9 @@ async fn a_volume_that_is_full_loses_nothing_and_recovers_without_a_restart() {
         assert!(matches!(error, StoreError::LowSpace { .. }), "{error}");
         assert_eq!(counted(&store).await, taken as usize, "reads go on");
         fs::remove_file(stuffed).unwrap();
+        // Although nothing more is delivered.
+        let gaps = gaps_written(&store).await;
+        assert!(gaps.len() == 1 && gaps[0].is_open, "{gaps:?}");
         taken_again(&store, taken).await;
         next = taken + 1;
     }

@@ -24,7 +24,7 @@ impl Writer {
                     one.batch.refused_since = self.gate.refused_since(registry, source);
                     admitted.push(one);
                 }
-                Err(refusing) => self.refuse(one, refusing.into()),
+                Err(error) => self.refuse(one, error),
             }
         }
         admitted
@@ -39,37 +39,50 @@ impl Writer {
         if is_news {
             let key = &batch.registry;
             warn!(namespace = key.namespace, registry = key.name, source = batch.source, %error, "events are refused");
-            if let Err(error) = self.mark_refused(&batch) {
-                warn!(%error, "failed to note that events are refused: a crash would lose it");
+            self.mark_refused();
+            if self.unmarked {
+                (self.on_change)(&batch.registry, &[]);
             }
         }
         let _ = reply.send(Err(error));
-        if is_news {
-            (self.on_change)(&batch.registry, &[]);
+    }
+
+    /// Writes the gaps that refusals opened and that are not written yet, and tells of them. Where that fails it is
+    /// tried again.
+    pub(super) fn mark_refused(&mut self) {
+        let refused = self.gate.unwritten();
+        if let Err(error) = self.mark(&refused) {
+            if !std::mem::replace(&mut self.unmarked, true) {
+                warn!(%error, "failed to note that events are refused: trying again, a crash would lose it");
+            }
+            return;
+        }
+        self.unmarked = false;
+        for (registry, source, _) in refused {
+            self.gate.written(&registry, &source);
+            (self.on_change)(&registry, &[]);
         }
     }
 
     /// A source that never delivered has no coverage that could have a gap.
-    fn mark_refused(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+    fn mark(&mut self, refused: &[(RegistryKey, String, i64)]) -> rusqlite::Result<()> {
+        if refused.is_empty() {
+            return Ok(());
+        }
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let RegistryKey { namespace, name, uid } = &batch.registry;
-        let source: Option<i64> = transaction
-            .prepare_cached(
-                "SELECT s.id FROM sources s JOIN registries g ON g.id = s.registry
-                 WHERE g.namespace = ?1 AND g.name = ?2 AND g.uid = ?3 AND s.name = ?4",
-            )?
-            .query_row([namespace, name, uid, &batch.source], |row| row.get(0))
-            .optional()?;
-        if let Some(source) = source {
-            gaps::open(
-                &transaction,
-                source,
-                gaps::REFUSED,
-                batch.received,
-                batch.received,
-            )?;
+        for (RegistryKey { namespace, name, uid }, source, since) in refused {
+            let source: Option<i64> = transaction
+                .prepare_cached(
+                    "SELECT s.id FROM sources s JOIN registries g ON g.id = s.registry
+                     WHERE g.namespace = ?1 AND g.name = ?2 AND g.uid = ?3 AND s.name = ?4",
+                )?
+                .query_row([namespace, name, uid, source], |row| row.get(0))
+                .optional()?;
+            if let Some(source) = source {
+                gaps::open(&transaction, source, gaps::REFUSED, *since, *since)?;
+            }
         }
         transaction.commit()
     }

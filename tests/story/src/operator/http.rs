@@ -14,6 +14,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
+    /// Status line and headers as written, in lower case.
+    pub head: String,
     pub body: String,
 }
 
@@ -43,9 +45,10 @@ pub async fn request(
         .await
         .with_context(|| format!("no answer within {ANSWER_WITHIN:?}"))??;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     Ok(Answer {
         status: status.context("the connection broke off before an answer")?,
+        head: head.to_ascii_lowercase(),
         body: body.to_owned(),
     })
 }
