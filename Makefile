@@ -71,20 +71,26 @@ CHANGES ?= 120000
 MINUTES ?= 10
 CLUSTERS ?= 100
 EVENTS ?= 1000000
+EVENTS_ALL ?= 100000000
 RATE ?= 1000
 LOAD_SECONDS ?= 60
 BENCH_CLUSTER := cargo bench --locked --package image-usage-operator --bench cluster --
 BENCH_STORE := cargo bench --locked --package image-usage-operator --bench store --
 
-.PHONY: bench bench-store bench-webhook bench-first-sync bench-churn bench-idle bench-many
+.PHONY: bench bench-store bench-store-huge bench-webhook bench-first-sync bench-churn bench-idle bench-many
 # Two minutes' worth of changes, so that all of it takes half an hour.
 bench: CHANGES := 24000
 bench: bench-store bench-webhook bench-first-sync bench-churn bench-many ## measure against the limits; results are in docs/benchmarks.md
 
-bench-store: setup ## durable appends beside raw ones; questions to a repository of EVENTS events
+bench-store: setup ## durable appends beside raw ones and beside purges; questions to a repository of EVENTS events
 	$(BENCH_STORE) appends
 	$(BENCH_STORE) postgres
 	$(BENCH_STORE) reads --events $(EVENTS)
+	$(BENCH_STORE) reads --postgres --events $(EVENTS)
+
+bench-store-huge: EVENTS := 10000000
+bench-store-huge: setup ## questions to PostgreSQL with EVENTS_ALL events, 10 million of them in one repository
+	$(BENCH_STORE) reads --postgres --events $(EVENTS) --all $(EVENTS_ALL)
 
 bench-webhook: setup operator ## RATE deliveries a second for LOAD_SECONDS to the whole operator; DATABASE_URL chooses its store
 	cargo bench --locked --package image-usage-operator --bench webhook -- --rate $(RATE) --seconds $(LOAD_SECONDS)

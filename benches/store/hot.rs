@@ -3,6 +3,7 @@
 //! hardly ever seen.
 
 use std::{
+    fmt::Display,
     net::{IpAddr, Ipv4Addr},
     ops::Range,
 };
@@ -23,6 +24,10 @@ pub(crate) const COMMON_ACTOR: &str = "robot-1";
 /// 2026-01-01T00:00:00Z
 const START: i64 = 1_767_225_600;
 
+/// Nanoseconds.
+pub(crate) const DAY: i64 = 86_400_000_000_000;
+
+const DAYS: u64 = History::DAYS.unsigned_abs();
 /// Of the last day, which has just begun.
 const LAST_MINUTES: u64 = 97;
 const MINUTES_OF_A_DAY: u64 = 24 * 60;
@@ -36,6 +41,11 @@ const A_PUSH: u64 = 5_000;
 const A_DELETE: u64 = 20_000;
 const PUBLIC: u64 = 1_000;
 const RARE: u64 = 500_000;
+
+/// One of the other repositories, numbered from 1.
+pub(crate) fn other(number: impl Display) -> String {
+    format!("team/other-{number}")
+}
 
 pub(crate) fn registry() -> RegistryKey {
     RegistryKey {
@@ -87,13 +97,18 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) const DAYS: u64 = 30;
+    pub(crate) const DAYS: i64 = 30;
 
     pub(crate) fn of(events: u64) -> Self {
-        let minutes = Self::DAYS * MINUTES_OF_A_DAY + LAST_MINUTES;
+        let minutes = DAYS * MINUTES_OF_A_DAY + LAST_MINUTES;
         Self {
             a_day: (events * MINUTES_OF_A_DAY / minutes).max(1),
         }
+    }
+
+    /// How many there are.
+    pub(crate) fn events(self) -> u64 {
+        self.last_hours().end
     }
 
     pub(crate) fn first_day(self) -> Range<u64> {
@@ -101,7 +116,7 @@ impl History {
     }
 
     pub(crate) fn last_hours(self) -> Range<u64> {
-        let first = Self::DAYS * self.a_day;
+        let first = DAYS * self.a_day;
         first..first + self.a_day * LAST_MINUTES / MINUTES_OF_A_DAY
     }
 
@@ -109,9 +124,14 @@ impl History {
         Timestamp::from_second(START).unwrap_or_default()
     }
 
+    /// When a day begins, in nanoseconds since 1970 UTC.
+    pub(crate) fn day(number: i64) -> i64 {
+        START * 1_000_000_000 + number * DAY
+    }
+
     /// The time that it is when the history ends.
     pub(crate) fn end() -> Timestamp {
-        let minutes = i64::try_from(Self::DAYS * MINUTES_OF_A_DAY + LAST_MINUTES).unwrap_or_default();
+        let minutes = i64::try_from(DAYS * MINUTES_OF_A_DAY + LAST_MINUTES).unwrap_or_default();
         Self::start() + SignedDuration::from_mins(minutes)
     }
 
@@ -131,13 +151,11 @@ impl History {
     /// The event of this number, in the order of time; those beyond the last happen after the end.
     fn event(self, number: u64) -> RegistryEvent {
         let day = number / self.a_day;
-        let place = u128::from(number) * NANOSECONDS_OF_A_DAY / u128::from(self.a_day);
+        let place = u128::from(number) * u128::from(DAY.unsigned_abs()) / u128::from(self.a_day);
         let time = Self::start() + SignedDuration::from_nanos(i64::try_from(place).unwrap_or(i64::MAX));
         event(number, day, time)
     }
 }
-
-const NANOSECONDS_OF_A_DAY: u128 = 86_400_000_000_000;
 
 fn event(number: u64, day: u64, time: Timestamp) -> RegistryEvent {
     let [one, two, three] = [1, 2, 3].map(|salt| chance(number ^ salt << 60));

@@ -4,6 +4,7 @@
 //! cargo bench --bench store -- appends --events 100000
 //! cargo bench --bench store -- postgres --events 100000
 //! cargo bench --bench store -- reads --events 10000000
+//! cargo bench --bench store -- reads --postgres --events 10000000 --all 100000000
 //! ```
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
@@ -16,8 +17,10 @@ mod load;
 mod machine;
 mod numbers;
 mod postgres;
+mod purge;
 mod questions;
 mod reads;
+mod server;
 
 use clap::{Parser, Subcommand};
 
@@ -38,7 +41,7 @@ enum Task {
     Appends(appends::Options),
     /// The same in `PostgreSQL`.
     Postgres(appends::Options),
-    /// Event line and summary of one repository that holds everything, and a purge of it.
+    /// Event line and summary of one large repository, and appends while its oldest days are purged.
     Reads(reads::Options),
 }
 

@@ -12,12 +12,12 @@ use image_usage_operator::{
     store::{Delivery, PostgresOptions, PostgresStore, Upkeep},
 };
 use local_cluster::PostgresServer;
-use tokio_postgres::{Client, NoTls};
 
 use crate::{
     Result,
     appends::{Options, append_all, deliveries, event},
     numbers::{percentile, rate},
+    server::connect,
 };
 
 /// The same columns in one table with its key: no duplicate check, no facts, no linking.
@@ -64,12 +64,6 @@ pub(crate) async fn run(&Options { events }: &Options) -> Result<()> {
         }
     }
     Ok(())
-}
-
-async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client)
 }
 
 /// How long it takes to insert the rows, `rows` a commit.

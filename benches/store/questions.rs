@@ -30,6 +30,21 @@ fn window(length: SignedDuration) -> Window {
     }
 }
 
+/// All of a repository's month.
+pub(crate) fn month(repository: &str) -> EventQuery {
+    EventQuery {
+        registry: hot::registry(),
+        repository: repository.to_owned(),
+        categories: Vec::new(),
+        clauses: vec![Clause {
+            select: Select::All,
+            window: window(MONTH),
+            attribution: Attribution::Named,
+        }],
+        clients: Clients::default(),
+    }
+}
+
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);

@@ -1,43 +1,56 @@
-//! Event line and summary of one repository that holds everything, before and after its days are
-//! counted for good, and a purge of its oldest day.
+//! Event line and summary of one repository that holds everything, or a tenth of everything, once its days are
+//! counted for good.
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use image_usage_operator::store::{EventReader, SqliteStore, Upkeep};
-use jiff::SignedDuration;
 
 use crate::{
     Result,
-    fill::fill,
+    fill::{self, postgres::PARTS},
     hot::{self, History},
-    load,
     numbers::{each, milliseconds, percentile},
-    questions::{Question, questions},
+    purge,
+    questions::{self, Question, questions},
+    server::{Server, print_sizes},
 };
 
 /// Events of a page.
 const PAGE: usize = 50;
 
-/// How long appends are measured beside nothing else.
-const APPENDS: Duration = Duration::from_secs(20);
-
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// Events of the repository that is asked.
     #[arg(long, default_value_t = 1_000_000)]
     events: u64,
     /// How often each question is asked.
     #[arg(long, default_value_t = 100)]
     rounds: usize,
     /// A folder whose file stays, and is used again if it is there. Then nothing is purged.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "postgres")]
     folder: Option<PathBuf>,
+    /// In a `PostgreSQL` server in the folder for temporary files (TMPDIR), instead of a file.
+    #[arg(long)]
+    postgres: bool,
+    /// Events in that server: those beyond `events` lie in other repositories, which have a hundredth of `events`
+    /// each.
+    #[arg(long, requires = "postgres")]
+    all: Option<u64>,
 }
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
+    if options.postgres {
+        in_postgres(options).await
+    } else {
+        in_a_file(options).await
+    }
+}
+
+async fn in_a_file(options: &Options) -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let folder = options.folder.as_deref().unwrap_or(scratch.path());
     let path = folder.join("events.db");
@@ -45,20 +58,98 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     if !path.exists() {
         std::fs::create_dir_all(folder)?;
         let begun = Instant::now();
-        fill(&path, history).await?;
+        fill::sqlite::fill(&path, history).await?;
         println!(
             "filled with {} events in {:.0} s",
-            options.events,
+            history.events(),
             begun.elapsed().as_secs_f64()
         );
     }
-    count(&path, options.events).await?;
+    count(&path, history.events()).await?;
     let store = Arc::new(SqliteStore::open(&path, |_, _| {})?);
-    ask(&store, options.rounds).await?;
+    ask(&*store, options.rounds, &[hot::REPOSITORY.to_owned()]).await?;
     if options.folder.is_none() {
-        purge(&store, history).await?;
+        purge::run(&store, history).await?;
     }
     store.close().await?;
+    Ok(())
+}
+
+async fn in_postgres(options: &Options) -> Result<()> {
+    let history = History::of(options.events);
+    let part = (options.events / PARTS).max(1);
+    let others = options
+        .all
+        .map_or(0, |all| all.saturating_sub(options.events) / part);
+    let mut server = Server::start()?;
+    let begun = Instant::now();
+    fill::postgres::fill(&mut server, history, others).await?;
+    println!("filled in {:.0} s", begun.elapsed().as_secs_f64());
+
+    let store = server.store().await?;
+    let begun = Instant::now();
+    let sealed = store.seal(History::end()).await?;
+    println!(
+        "counted {sealed} buckets in {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+    store.close().await?;
+    let client = server.connect().await?;
+    let begun = Instant::now();
+    client.batch_execute("VACUUM (ANALYZE, PARALLEL 0)").await?;
+    println!("vacuumed in {:.0} s", begun.elapsed().as_secs_f64());
+    let row = client
+        .query_one("SELECT count(*) FROM logical_events", &[])
+        .await?;
+    let events = u64::try_from(row.get::<_, i64>(0))?;
+    print_sizes(&client, events).await?;
+    drop(client);
+    server.restart(&[]).await?;
+
+    let store = Arc::new(server.store().await?);
+    let hot = [hot::REPOSITORY.to_owned()];
+    println!(
+        "\n{events} events in {} repositories; one of {}:",
+        others + 1,
+        history.events()
+    );
+    ask(&*store, options.rounds, &hot).await?;
+    check(&server, &*store, &hot).await?;
+    if others > 0 {
+        let others: Vec<String> = (1..=others).map(hot::other).collect();
+        println!("\nof about {part} events, another repository in each round:");
+        ask(&*store, options.rounds, &others).await?;
+        check(
+            &server,
+            &*store,
+            &[others[0].clone(), others[others.len() - 1].clone()],
+        )
+        .await?;
+    }
+    purge::run(&store, history).await?;
+    store.close().await?;
+    Ok(())
+}
+
+/// What is counted of a month must be what is there.
+async fn check(server: &Server, store: &impl EventReader, repositories: &[String]) -> Result<()> {
+    let client = server.connect().await?;
+    for repository in repositories {
+        let query = questions::month(repository);
+        let start = i64::try_from(query.clauses[0].window.start.as_nanosecond())?;
+        let row = client
+            .query_one(
+                "SELECT count(*) FROM logical_events e JOIN repositories r ON r.id = e.repository
+                 WHERE r.path = $1 AND e.time >= $2",
+                &[repository, &start],
+            )
+            .await?;
+        let there: i64 = row.get(0);
+        let counted: i64 = store.tally(query).await?.iter().map(|tally| tally.count).sum();
+        if counted != there {
+            return Err(format!("{counted} events of {repository} are counted, {there} are there").into());
+        }
+    }
     Ok(())
 }
 
@@ -99,14 +190,16 @@ fn peak() -> u64 {
     kibibytes.unwrap_or_default() / 1024
 }
 
-async fn ask(store: &SqliteStore, rounds: usize) -> Result<()> {
+/// Asks every question of these repositories, one after the other.
+async fn ask(store: &impl EventReader, rounds: usize, repositories: &[String]) -> Result<()> {
     println!("\n| question | page p50 | page p99 | tally p50 | tally p99 | listed | counted |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     let mut slowest = Duration::ZERO;
-    for Question { name, query } in questions()? {
+    for Question { name, mut query } in questions()? {
         let (mut pages, mut tallies) = (Vec::new(), Vec::new());
         let (mut listed, mut counted) = (0, 0);
-        for _ in 0..rounds {
+        for repository in repositories.iter().cycle().take(rounds) {
+            query.repository.clone_from(repository);
             let begun = Instant::now();
             listed = store.events(query.clone(), None, PAGE).await?.len();
             pages.push(begun.elapsed());
@@ -126,40 +219,5 @@ async fn ask(store: &SqliteStore, rounds: usize) -> Result<()> {
         slowest = slowest.max(percentile(&pages, 99)).max(percentile(&tallies, 99));
     }
     println!("\nslowest p99: {:.1} ms", milliseconds(slowest));
-    Ok(())
-}
-
-/// Removes the first day while events are appended.
-async fn purge(store: &Arc<SqliteStore>, history: History) -> Result<()> {
-    let next = Arc::new(AtomicU64::new(history.last_hours().end));
-    let ((), alone) = load::appends_during(store, (history, &next), APPENDS, async { Ok(()) }).await?;
-    let begun = Instant::now();
-    let (purged, beside) = load::appends_during(store, (history, &next), Duration::ZERO, async {
-        let before = History::start() + SignedDuration::from_hours(24);
-        Ok(store.purge(hot::registry(), before).await?)
-    })
-    .await?;
-    let took = begun.elapsed();
-    let (sealed, sealing) = load::appends_during(store, (history, &next), Duration::ZERO, async {
-        Ok(store.seal(History::end()).await?)
-    })
-    .await?;
-    println!(
-        "\npurged {} events of a day in {:.1} s; then counted {sealed} buckets",
-        purged.logical,
-        took.as_secs_f64()
-    );
-    for (name, latencies) in [
-        ("alone", alone),
-        ("beside the purge", beside),
-        ("beside counting", sealing),
-    ] {
-        println!(
-            "appends {name}: {} of them, p50 {:.2} ms, p99 {:.2} ms",
-            latencies.len(),
-            milliseconds(percentile(&latencies, 50)),
-            milliseconds(percentile(&latencies, 99))
-        );
-    }
     Ok(())
 }

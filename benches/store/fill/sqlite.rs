@@ -1,41 +1,30 @@
-//! Fills a file with the hot repository's month. One day and the last hours go through the store; the days
-//! between are that day again, moved row by row, since to link ten million events takes longer than
-//! anybody waits for a benchmark.
+//! The month in a file.
 
-use std::{ops::Range, path::Path};
+use std::path::Path;
 
-use image_usage_operator::store::{EventLog, SqliteStore, Upkeep};
+use image_usage_operator::store::SqliteStore;
 use rusqlite::{Connection, params};
 
-use crate::{Result, hot::History};
-
-/// Events of one delivery; after each, linking catches up, so that what waits for it stays small.
-const DELIVERY: u64 = 10_000;
-
-const DAY: i64 = 86_400_000_000_000;
+use super::deliver;
+use crate::{
+    Result,
+    hot::{self, History},
+};
 
 pub(crate) async fn fill(path: &Path, history: History) -> Result<()> {
-    deliver(path, history, history.first_day()).await?;
-    copy_days(path, 1..History::DAYS)?;
-    deliver(path, history, history.last_hours()).await
+    deliver(open(path)?, history, history.first_day()).await?;
+    copy_days(path)?;
+    deliver(open(path)?, history, history.last_hours()).await
 }
 
-async fn deliver(path: &Path, history: History, numbers: Range<u64>) -> Result<()> {
-    let store = SqliteStore::open(path, |_, _| {})?;
-    for first in numbers.clone().step_by(usize::try_from(DELIVERY)?) {
-        store
-            .append(history.delivery(first..(first + DELIVERY).min(numbers.end)))
-            .await?;
-        store.linked().await?;
-    }
-    store.close().await?;
-    Ok(())
+fn open(path: &Path) -> Result<SqliteStore> {
+    Ok(SqliteStore::open(path, |_, _| {})?)
 }
 
-/// The rows of the first day again, on each of these days, with ids and digests of that day's, as the store
+/// The rows of the first day again, on each of the days between, with ids and digests of that day's, as the store
 /// would have written them: the eleventh byte of an id, which is 0 on the first day, and the eighth of a
 /// digest are the day's number.
-fn copy_days(path: &Path, days: Range<u64>) -> Result<()> {
+fn copy_days(path: &Path) -> Result<()> {
     let mut file = Connection::open(path)?;
     file.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")?;
     let day = "unhex(printf('%02x', ?1))";
@@ -62,12 +51,11 @@ fn copy_days(path: &Path, days: Range<u64>) -> Result<()> {
         "INSERT INTO open_buckets SELECT level, start + ?2, repository FROM open_buckets WHERE start < ?3"
             .to_owned(),
     ];
-    let end = i64::try_from(History::start().as_nanosecond())? + DAY;
-    for day in days {
+    let end = History::day(1);
+    for day in 1..History::DAYS {
         let transaction = file.transaction()?;
         for copy in &copies {
-            let number = i64::try_from(day)?;
-            transaction.execute(copy, params![number, number * DAY, end])?;
+            transaction.execute(copy, params![day, day * hot::DAY, end])?;
         }
         transaction.commit()?;
     }
