@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    crd::{ClientDetails, ClusterName, ConditionStatus, Coverage},
+    crd::{ClientDetails, ClusterName, ConditionStatus, Coverage, EventCategory},
     event::ClientRole,
+    store::SourceState,
 };
 
 use super::{
@@ -258,7 +259,7 @@ pub fn of_registry(
                     .sources
                     .iter()
                     .map(|source| {
-                        let gaps = gaps_in(events, question, now);
+                        let gaps = gaps_in(source, question, now);
                         let state = if gaps == 0 { "Complete" } else { "Partial" };
                         let message = (gaps > 0).then(|| {
                             format!("{gaps} stretches of time in the window whose events may be lost")
@@ -351,24 +352,20 @@ pub fn events_complete(evidence: &RegistryEvidence, question: &Question, now: Ti
             ),
         );
     }
-    let Some(since) = events.sources.iter().map(|source| source.since).max() else {
+    if events.sources.is_empty() {
         return Completeness::missing(
             "NothingReceived",
             format!("{} has not received any event yet", events.registry),
         );
-    };
+    }
+    let gap = [EventCategory::Push, EventCategory::Pull, EventCategory::Delete]
+        .into_iter()
+        .filter(|category| question.filter.asks_for(*category))
+        .find_map(|category| missing_of(category, events, question, now));
     let start = question.range.window(now).start;
     let kept_since = now.saturating_sub(events.retention).unwrap_or(Timestamp::MIN);
-    if gaps_in(events, question, now) > 0 {
-        Completeness::missing(
-            "PossibleGap",
-            "events of a part of the window may be lost; see the ImageRegistry's status",
-        )
-    } else if since > start {
-        Completeness::missing(
-            "WindowBeforeCoverage",
-            format!("events are known since {since:.0}, the window begins before"),
-        )
+    if let Some(gap) = gap {
+        gap
     } else if kept_since > start && !is_rounding(question.range, kept_since, start) {
         Completeness::missing(
             "WindowBeforeRetention",
@@ -379,18 +376,57 @@ pub fn events_complete(evidence: &RegistryEvidence, question: &Question, now: Ti
     }
 }
 
+/// What may be missing of one category: nothing where one source that tells of it has no gap.
+fn missing_of(
+    category: EventCategory,
+    events: &EventEvidence,
+    question: &Question,
+    now: Timestamp,
+) -> Option<Completeness> {
+    let start = question.range.window(now).start;
+    let telling: Vec<(usize, Timestamp)> = events
+        .telling(category)
+        .map(|(source, since)| (gaps_in(source, question, now), since))
+        .collect();
+    let Some(since) = telling.iter().map(|(_, since)| *since).min() else {
+        let message = if events.may_tell(category) {
+            format!(
+                "{} has not reported a {category:?} yet: whether its sources report them is not known",
+                events.registry
+            )
+        } else {
+            format!(
+                "{} has no source that reports events of the category {category:?}",
+                events.registry
+            )
+        };
+        return Some(Completeness::missing("CategoryNotReported", message));
+    };
+    if telling.iter().any(|&(gaps, since)| gaps == 0 && since <= start) {
+        return None;
+    }
+    Some(if since > start {
+        Completeness::missing(
+            "WindowBeforeCoverage",
+            format!("events are known since {since:.0}, the window begins before"),
+        )
+    } else {
+        Completeness::missing(
+            "PossibleGap",
+            "events of a part of the window may be lost; see the ImageRegistry's status",
+        )
+    })
+}
+
 /// A window that ends now begins up to a step earlier than it was asked to; that is no gap.
 fn is_rounding(range: Range, kept_since: Timestamp, start: Timestamp) -> bool {
     matches!(range, Range::Last(_)) && kept_since.duration_since(start) <= SignedDuration::from_hours(1)
 }
 
-fn gaps_in(events: &EventEvidence, question: &Question, now: Timestamp) -> usize {
+fn gaps_in(source: &SourceState, question: &Question, now: Timestamp) -> usize {
     let window = question.range.window(now);
-    events
-        .sources
-        .iter()
-        .flat_map(|source| &source.gaps)
-        .filter(|gap| gap.window.start < window.end && (gap.is_open || gap.window.end >= window.start))
+    let gaps = source.gaps.iter();
+    gaps.filter(|gap| gap.window.start < window.end && (gap.is_open || gap.window.end >= window.start))
         .count()
 }
 

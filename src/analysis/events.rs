@@ -180,7 +180,8 @@ pub fn summarise(summary: &mut Summary, events: &EventEvidence, filter: &Filter,
             counts.without_network_type += tally.count;
         }
     }
-    let asked = |category, value| filter.asks_for(category).then_some(value);
+    let told = |category| filter.asks_for(category) && events.telling(category).next().is_some();
+    let asked = |category, value| told(category).then_some(value);
     summary.pushes = asked(EventCategory::Push, counts.pushes);
     summary.pulls = asked(EventCategory::Pull, counts.pulls);
     summary.checks = asked(EventCategory::Pull, counts.checks);

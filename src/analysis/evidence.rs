@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     cluster::WorkloadUse,
     crd::{ClientDetails, ClusterName, Coverage, WorkloadDetail},
+    dialect::Format,
     event::Network,
     store::{AttributedEvent, SourceState, TagFacts, TagPointer, Tally, UsageSpan},
 };
@@ -105,6 +106,8 @@ pub struct EventEvidence {
     pub pointers: Vec<TagPointer>,
     pub tags: Vec<TagFacts>,
     pub sources: Vec<SourceState>,
+    /// What the sources send that the registry has now, by name.
+    pub formats: BTreeMap<String, Format>,
     /// Every event in the window, counted, whatever the filter says.
     pub tally: Vec<Tally>,
     /// The same for single tags of a repository that is asked about, where no use decides on them. A tag without

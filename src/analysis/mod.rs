@@ -8,6 +8,7 @@ mod fit;
 mod history;
 mod question;
 mod report;
+mod reporting;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -20,3 +21,4 @@ pub use fit::{STATUS_BYTES, fit};
 pub use history::TagHistory;
 pub use question::{Filter, InvalidQuestion, LONGEST_WINDOW, Question, Range, Subject};
 pub use report::{asks_for_past, report};
+pub use reporting::{Reported, reported};

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use crate::{
     crd::{ClientDetails, RegistryGrant},
+    dialect::Format,
     event::Network,
     image::RepositoryName,
     store::{RegistryKey, Terms},
@@ -22,6 +23,8 @@ pub struct Registry {
     pub hosts: Vec<String>,
     pub network: Arc<Network>,
     pub retention: SignedDuration,
+    /// What its sources send, by name.
+    pub formats: BTreeMap<String, Format>,
     /// Most events that are kept.
     pub quota: Option<i64>,
     pub allowed: Vec<RegistryGrant>,
@@ -39,21 +42,32 @@ impl Registry {
             hosts,
             network,
             retention,
+            formats,
             quota,
             allowed,
             is_granting,
         } = self;
-        (key, uid, hosts, network, retention, quota, allowed, is_granting)
-            == (
-                &other.key,
-                &other.uid,
-                &other.hosts,
-                &other.network,
-                &other.retention,
-                &other.quota,
-                &other.allowed,
-                &other.is_granting,
-            )
+        (
+            key,
+            uid,
+            hosts,
+            network,
+            retention,
+            formats,
+            quota,
+            allowed,
+            is_granting,
+        ) == (
+            &other.key,
+            &other.uid,
+            &other.hosts,
+            &other.network,
+            &other.retention,
+            &other.formats,
+            &other.quota,
+            &other.allowed,
+            &other.is_granting,
+        )
     }
 
     /// Every name of a repository of it.
@@ -189,6 +203,7 @@ mod tests {
             hosts: vec!["r.example".into()],
             network: Arc::new(network()),
             retention: SignedDuration::from_hours(720),
+            formats: BTreeMap::new(),
             quota: None,
             allowed: vec![RegistryGrant {
                 namespaces: ReportNamespaces { from, selector: None },

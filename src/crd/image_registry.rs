@@ -56,7 +56,7 @@ pub struct ImageRegistrySpec {
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host"]))]
     pub endpoints: Vec<Endpoint>,
     /// Where the registry's events come from.
-    #[schemars(length(min = 1, max = 1), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub sources: Vec<EventSource>,
     /// How client addresses are to be read.
     #[serde(default)]
@@ -206,7 +206,8 @@ pub struct CategoryCoverage {
     /// Push, Pull or Delete.
     pub category: String,
     /// Complete: no loss known since the first delivery. Partial: some may be lost. `NotReported`: this source
-    /// does not report them. Unknown: nothing has been received yet.
+    /// does not report them. Unknown: none has been
+    /// received yet, and whether it reports them is not known.
     pub state: String,
     /// Since when events have been received.
     #[serde(default, skip_serializing_if = "Option::is_none")]

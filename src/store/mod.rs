@@ -22,7 +22,7 @@ pub mod transfer;
 mod usage;
 mod values;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -30,7 +30,8 @@ use thiserror::Error;
 
 use crate::{
     event::{
-        Attribution, DeleteTarget, LogicalCategory, LogicalEvent, NetworkType, RegistryEvent, SourceAddress,
+        Attribution, Category, DeleteTarget, LogicalCategory, LogicalEvent, NetworkType, RegistryEvent,
+        SourceAddress,
     },
     image::Digest,
 };
@@ -302,6 +303,8 @@ pub struct SourceState {
     pub duplicates: i64,
     pub ignored: i64,
     pub quarantined: i64,
+    /// When the first event of each category was received.
+    pub reported: BTreeMap<Category, Timestamp>,
     pub gaps: Vec<Gap>,
 }
 

@@ -6,6 +6,8 @@ use super::fixture::{answer, cluster, events, evidence, gap, known, now, questio
 use crate::{
     analysis::{ClusterState, Evidence, Range, RegistryEvidence, report, withdrawn},
     crd::{Coverage, ImageUsageReportStatus},
+    dialect::Format,
+    event::Category,
     store::Gap,
 };
 
@@ -71,6 +73,43 @@ fn what_is_missing_from_the_events_is_said() {
         });
     });
     assert_eq!(events_complete(&gap_since_long_ago, 24), "PossibleGap");
+    let says = |change: fn(&mut crate::analysis::EventEvidence)| events_complete(&with(change), 24);
+    assert_eq!(
+        says(|events| events.formats = [("notifications".to_owned(), Format::DockerHub)].into()),
+        "CategoryNotReported",
+        "it reports pushes alone"
+    );
+    let harbor = |events: &mut crate::analysis::EventEvidence| {
+        events.formats = [("notifications".to_owned(), Format::Harbor)].into();
+    };
+    assert_eq!(says(harbor), "CategoryNotReported", "it has reported none so far");
+    let all_since = |since: &'static str| {
+        move |events: &mut crate::analysis::EventEvidence| {
+            events.formats = [("notifications".to_owned(), Format::Harbor)].into();
+            events.sources[0].reported = [Category::Push, Category::Pull, Category::Delete]
+                .map(|category| (category, time(since)))
+                .into();
+        }
+    };
+    let mut told = events(&[("v1", 'a')]);
+    all_since("2026-06-10T00:00:00Z")(&mut told);
+    let told = evidence(
+        vec![cluster("one", Vec::new())],
+        RegistryEvidence::Events(Box::new(told)),
+    );
+    assert_eq!(events_complete(&told, 24), "Complete");
+    assert_eq!(events_complete(&told, 21 * 24), "WindowBeforeCoverage");
+    // Of two sources of the same events one without a gap is enough.
+    let two = with(|events| {
+        let mut second = events.sources[0].clone();
+        second.source = "second".to_owned();
+        events.formats.insert(second.source.clone(), Format::Distribution);
+        events.sources[0]
+            .gaps
+            .push(gap("2026-06-30T08:00:00Z", "2026-06-30T09:00:00Z"));
+        events.sources.push(second);
+    });
+    assert_eq!(events_complete(&two, 24), "Complete");
     let silent = with(|events| events.sources.clear());
     assert_eq!(events_complete(&silent, 24), "NothingReceived");
     let none = evidence(vec![cluster("one", Vec::new())], RegistryEvidence::None);

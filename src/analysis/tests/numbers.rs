@@ -14,6 +14,7 @@ use crate::{
         ClientDetails, EventCategory, ImageUsageReportStatus, NetworkType, Summary, WorkloadDetail,
         condition_type,
     },
+    dialect::Format,
     event::{AddressSource, Attribution, LogicalCategory, LogicalEvent, SourceAddress, TimeSource},
     store::{AttributedEvent, UsageSpan},
 };
@@ -137,6 +138,25 @@ fn the_summary_counts_by_category_network_and_address() {
         (None, Some(5), None)
     );
     assert_eq!(public.without_network_type, Some(4), "dropped, and said so");
+}
+
+#[test]
+fn a_category_that_no_source_reports_is_absent_too() {
+    let told = |format| {
+        let events = EventEvidence {
+            formats: [("notifications".to_owned(), format)].into(),
+            tally: vec![tally(LogicalCategory::Push, Some("10.0.0.1"), 1)],
+            ..events(&[("v1", 'a')])
+        };
+        let registry = RegistryEvidence::Events(Box::new(events));
+        let summary = answer(tag("v1"), &evidence(Vec::new(), registry))
+            .summary
+            .unwrap();
+        (summary.pushes, summary.pulls, summary.deletes)
+    };
+    assert_eq!(told(Format::Distribution), (Some(1), Some(0), Some(0)));
+    assert_eq!(told(Format::Zot), (Some(1), None, Some(0)));
+    assert_eq!(told(Format::DockerHub), (Some(1), None, None));
 }
 
 #[test]

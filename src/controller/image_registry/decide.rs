@@ -1,11 +1,14 @@
 //! What makes an `ImageRegistry` acceptable, and what its status says: pure.
 
+use std::collections::BTreeMap;
+
 use http::HeaderName;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::{
+    analysis::{Reported, reported},
     crd::{
         self, CategoryCoverage, ConditionStatus, Conditions, CoverageGap, EventCounts, EventSource,
         ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, SourceFormat, SourceStatus,
@@ -13,8 +16,8 @@ use crate::{
         condition_type::{READY, RECEIVING, RECONCILING, STALLED, WEAK_AUTHENTICATION},
         parse_duration,
     },
-    dialect::Format,
-    event::{self, Network, NetworkError},
+    dialect::{Format, Reporting},
+    event::{self, Category, Network, NetworkError},
     image::RepositoryName,
     receive::{HmacAlgorithm, Method, SHORTEST_SECRET, SourcePath},
     settings::Settings,
@@ -124,6 +127,14 @@ fn network(spec: &RegistryNetwork) -> Result<Network, Problem> {
         ForwardedAddress::Trusted => event::ForwardedAddress::Trusted,
     };
     Network::new(forwarded, &spec.trusted_proxies, &spec.private_cidrs).map_err(Problem::Network)
+}
+
+/// What the sources send, by name.
+pub fn formats(object: &ImageRegistry) -> BTreeMap<String, Format> {
+    let sources = object.spec.sources.iter();
+    sources
+        .map(|source| (source.name.clone(), format(source.format)))
+        .collect()
 }
 
 pub fn format(format: SourceFormat) -> Format {
@@ -240,8 +251,8 @@ fn is_unreserved(byte: u8) -> bool {
 pub struct Received {
     /// Nothing where the store does not answer.
     pub sources: Option<Vec<SourceState>>,
-    /// Requests refused since the operator started.
-    pub rejected: i64,
+    /// Requests of each source refused since the operator started.
+    pub rejected: BTreeMap<String, i64>,
     /// Others that claim a host of it.
     pub rivals: Vec<ObjectKey>,
     /// Why deliveries are refused now.
@@ -381,20 +392,33 @@ fn source_status(object: &ImageRegistry, source: &EventSource, received: &Receiv
                 .collect()
         })
         .unwrap_or_default();
-    let coverage = ["Push", "Pull", "Delete"]
-        .into_iter()
-        .map(|category| CategoryCoverage {
-            category: category.to_owned(),
-            state: match state {
-                None => "Unknown",
-                Some(_) if gaps.is_empty() => "Complete",
-                Some(_) => "Partial",
+    let coverage = [
+        ("Push", Category::Push),
+        ("Pull", Category::Pull),
+        ("Delete", Category::Delete),
+    ]
+    .into_iter()
+    .map(|(name, category)| {
+        let reported = state.map(|state| reported(Some(format(source.format)), state, category));
+        let since = match reported {
+            Some(Reported::Since(since)) => Some(since),
+            _ => None,
+        };
+        CategoryCoverage {
+            category: name.to_owned(),
+            state: match reported {
+                Some(Reported::Never) => "NotReported",
+                None if format(source.format).reporting(category) == Reporting::Never => "NotReported",
+                None | Some(Reported::NotYet) => "Unknown",
+                Some(Reported::Since(_)) if gaps.is_empty() => "Complete",
+                Some(Reported::Since(_)) => "Partial",
             }
             .to_owned(),
-            since: state.map(|state| state.since),
-            gaps: gaps.clone(),
-        })
-        .collect();
+            since,
+            gaps: if since.is_some() { gaps.clone() } else { Vec::new() },
+        }
+    })
+    .collect();
     SourceStatus {
         name: source.name.clone(),
         path: match source.webhook.authentication.r#type {
@@ -406,7 +430,7 @@ fn source_status(object: &ImageRegistry, source: &EventSource, received: &Receiv
             stored: state.map_or(0, |state| state.stored),
             duplicates: state.map_or(0, |state| state.duplicates),
             ignored: state.map_or(0, |state| state.ignored),
-            rejected: received.rejected,
+            rejected: received.rejected.get(&source.name).copied().unwrap_or_default(),
             quarantined: state.map_or(0, |state| state.quarantined),
         },
         last_event_time: state.and_then(|state| state.last_event),
@@ -420,7 +444,7 @@ mod tests {
     fn condition(refusing: Option<Refusing>) -> (ConditionStatus, String, String) {
         let received = Received {
             sources: Some(Vec::new()),
-            rejected: 0,
+            rejected: BTreeMap::new(),
             rivals: Vec::new(),
             refusing,
         };

@@ -116,6 +116,7 @@ impl ImageRegistries {
             hosts,
             network: Arc::new(network),
             retention,
+            formats: decide::formats(object),
             quota,
             allowed: object.spec.allowed_reports.clone(),
             is_granting,
@@ -171,7 +172,10 @@ impl ImageRegistries {
         };
         Ok(Received {
             sources,
-            rejected: paths.iter().map(|path| self.world.directory.rejected(path)).sum(),
+            rejected: paths
+                .iter()
+                .map(|path| (path.source.clone(), self.world.directory.rejected(path)))
+                .collect(),
             rivals,
             refusing,
         })

@@ -205,6 +205,7 @@ async fn events(
         pointers,
         tags,
         sources,
+        formats: registry.formats.clone(),
         tally,
         tag_tallies: BTreeMap::new(),
         lines,

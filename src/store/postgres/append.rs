@@ -18,7 +18,7 @@ use super::{
     raw::{self, Columns},
     sent::{self, Key, Marks, Sent},
     session::{Parameters, Session},
-    values::{get, id_bytes, nanoseconds},
+    values::{Numbered, get, id_bytes, nanoseconds},
 };
 use crate::{
     event::{StoredEvent, TimeSource},
@@ -109,11 +109,12 @@ pub(super) async fn commit(
     let mut outcomes = sent::outcomes(&resolved, &new);
     let counts = Counts::of(&resolved, &outcomes);
     let sources: Parameters<'_> = &[&counts.source];
+    let begun = begun(ids, &new).await;
 
     let changes_coverage = |one: &Resolved<'_>| {
         one.is_first || one.batch.quarantined.is_some() || one.batch.refused_since.is_some()
     };
-    if !arrived.is_empty() || resolved.iter().any(changes_coverage) {
+    if !arrived.is_empty() || !begun.is_empty() || resolved.iter().any(changes_coverage) {
         session.run(&statements.lock, sources).await?;
         for (one, outcome) in resolved.iter().zip(&mut outcomes) {
             outcome.coverage_changed = changes_coverage(one);
@@ -123,6 +124,13 @@ pub(super) async fn commit(
             }
         }
         for delivery in instances::arrive(session, &processes, &arrived).await? {
+            outcomes[delivery].coverage_changed = true;
+        }
+        for (&(source, category), &delivery) in &begun {
+            let received = resolved[delivery].batch.received;
+            session
+                .execute(REPORTED, &[&source, &category, &received])
+                .await?;
             outcomes[delivery].coverage_changed = true;
         }
         let covered: BTreeSet<i64> = resolved
@@ -147,16 +155,31 @@ pub(super) async fn commit(
         counts.note(session, &statements.note, (mark, &marks), &processes),
         session.batch_execute("COMMIT")
     )?;
-    if !all_known {
+    if !all_known || !begun.is_empty() {
         let mut ids = ids.lock().await;
         for one in &resolved {
             ids.remember_source(one.registry, &one.batch.source, one.source);
         }
+        ids.remember_reported(begun.into_keys());
     }
     Ok(Committed {
         outcomes,
         unlinked: marks.repository.into_iter().collect(),
     })
+}
+
+/// Sources and categories of events that may be their first, each with the delivery that brought one.
+async fn begun(ids: &Mutex<Ids>, new: &[Sent<'_>]) -> BTreeMap<(i64, i16), usize> {
+    let ids = ids.lock().await;
+    let mut begun = BTreeMap::new();
+    for sent in new {
+        let key = (sent.source, sent.stored.event.category.number());
+        if !ids.has_reported(key.0, key.1) {
+            let first = begun.entry(key).or_insert(sent.delivery);
+            *first = sent.delivery.min(*first);
+        }
+    }
+    begun
 }
 
 /// Writes deliveries of which every event is new and every process known, as nearly all are:
@@ -329,6 +352,10 @@ async fn quarantine(session: &Session, one: &Resolved<'_>) -> Result<(), Failure
 /// The plans of what follows hold for any values, and must hold when small tables have grown.
 const BEGIN_ALL: &str =
     "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
+
+/// Another operator may have been first.
+const REPORTED: &str =
+    "INSERT INTO reported (source, category, first) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
 /// In one order, so that two operators do not wait for each other.
 pub(super) const LOCK_SOURCES: &str = "SELECT id FROM sources WHERE id = ANY ($1) ORDER BY id FOR UPDATE";

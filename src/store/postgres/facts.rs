@@ -1,6 +1,6 @@
 //! Questions about what outlives events: tags and sources.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
@@ -8,10 +8,10 @@ use super::{
     failure::Failure,
     gaps, ids, pointers,
     session::Session,
-    values::{Numbered, get, optional_time, time},
+    values::{Numbered, get, number, optional_time, time},
 };
 use crate::{
-    event::{LogicalCategory, pointer},
+    event::{Category, LogicalCategory, pointer},
     store::{Gap, RegistryKey, SourceState, TagFacts, TagPointer, Window, tags::with_pointers},
 };
 
@@ -97,6 +97,7 @@ pub(super) async fn sources(session: &Session, registry: &RegistryKey) -> Result
         return Ok(Vec::new());
     };
     let mut gaps = gaps(session, registry).await?;
+    let mut reported = reported(session, registry).await?;
     let rows = session
         .query(
             "SELECT id, name, since, last_delivery, last_event, stored, duplicates, ignored, quarantined
@@ -107,6 +108,7 @@ pub(super) async fn sources(session: &Session, registry: &RegistryKey) -> Result
     rows.iter()
         .map(|row| {
             Ok(SourceState {
+                reported: reported.remove(&get(row, 0)?).unwrap_or_default(),
                 gaps: gaps.remove(&get(row, 0)?).unwrap_or_default(),
                 source: get(row, 1)?,
                 since: time(row, 2)?,
@@ -119,6 +121,29 @@ pub(super) async fn sources(session: &Session, registry: &RegistryKey) -> Result
             })
         })
         .collect()
+}
+
+/// Of each source of a registry.
+async fn reported(
+    session: &Session,
+    registry: i64,
+) -> Result<HashMap<i64, BTreeMap<Category, Timestamp>>, Failure> {
+    let rows = session
+        .query(
+            "SELECT r.source, r.category, r.first FROM reported r JOIN sources s ON s.id = r.source
+             WHERE s.registry = $1",
+            &[&registry],
+        )
+        .await?;
+    let mut reported: HashMap<i64, BTreeMap<Category, Timestamp>> = HashMap::new();
+    for row in &rows {
+        let first = time(row, 2)?;
+        reported
+            .entry(get(row, 0)?)
+            .or_default()
+            .insert(number(row, 1)?, first);
+    }
+    Ok(reported)
 }
 
 /// Of each source of a registry, oldest first.

@@ -14,6 +14,8 @@ pub(super) struct Ids {
     registries: HashMap<RegistryKey, i64>,
     repositories: HashMap<i64, HashMap<String, i64>>,
     sources: HashMap<i64, HashMap<String, i64>>,
+    /// Sources and the categories they have reported.
+    reported: HashSet<(i64, i16)>,
     remembered: usize,
 }
 
@@ -40,6 +42,16 @@ impl Ids {
             .entry(registry)
             .or_default()
             .insert(name.to_owned(), id);
+    }
+
+    /// Whether a source is known to have reported a category.
+    pub(super) fn has_reported(&self, source: i64, category: i16) -> bool {
+        self.reported.contains(&(source, category))
+    }
+
+    /// Takes what a committed transaction brought.
+    pub(super) fn remember_reported(&mut self, reported: impl IntoIterator<Item = (i64, i16)>) {
+        self.reported.extend(reported);
     }
 
     /// Learns the registries and repositories of these deliveries; their rows are made where

@@ -21,7 +21,7 @@ const STRETCH: i64 = 1_000_000_000;
 pub(super) struct Sent<'a> {
     pub(super) key: Key,
     pub(super) source: i64,
-    delivery: usize,
+    pub(super) delivery: usize,
     pub(super) stored: &'a StoredEvent,
 }
 

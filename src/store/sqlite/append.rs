@@ -63,6 +63,7 @@ pub(super) fn append(
     let source_id = source.id;
     let mut appended = Appended::default();
     let mut last_event = None;
+    let mut categories = Vec::new();
     for stored in events {
         let path = &stored.event.repository;
         let (repository, remembered) = registry.repository(connection, path)?;
@@ -71,6 +72,9 @@ pub(super) fn append(
             continue;
         }
         appended.stored += 1;
+        if !categories.contains(&stored.event.category) {
+            categories.push(stored.event.category);
+        }
         let time = nanoseconds(stored.time);
         last_event = last_event.max(Some(time));
         touched.add(repository.id, key, path, time, time);
@@ -83,6 +87,9 @@ pub(super) fn append(
         }
     }
     let (source, _) = registry.source(connection, name, *received)?;
+    for category in categories {
+        coverage_changed |= source.reports(connection, category, *received)?;
+    }
     source.delivered(*received, last_event, &appended, *ignored, quarantined.is_some());
     Ok(Outcome {
         appended,

@@ -1,11 +1,13 @@
 //! Questions about what outlives events: tags and sources.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{gaps, known::registry_id, pointers, query, values::Column};
 use crate::{
-    event::{LogicalCategory, pointer},
+    event::{Category, LogicalCategory, pointer},
     store::{Gap, RegistryKey, SourceState, TagFacts, TagPointer, Window, tags::with_pointers},
 };
 
@@ -92,6 +94,7 @@ pub(super) fn sources(connection: &Connection, registry: &RegistryKey) -> rusqli
     let mut sources = Vec::new();
     while let Some(row) = rows.next()? {
         sources.push(SourceState {
+            reported: reported(connection, row.get(0)?)?,
             gaps: gaps(connection, row.get(0)?, row.get(3)?)?,
             source: row.get(1)?,
             since: row.get::<_, Column<_>>(2)?.0,
@@ -104,6 +107,16 @@ pub(super) fn sources(connection: &Connection, registry: &RegistryKey) -> rusqli
         });
     }
     Ok(sources)
+}
+
+fn reported(connection: &Connection, source: i64) -> rusqlite::Result<BTreeMap<Category, Timestamp>> {
+    connection
+        .prepare_cached("SELECT category, first FROM reported WHERE source = ?1")?
+        .query_map([source], |row| {
+            let (Column(category), Column(first)) = (row.get(0)?, row.get(1)?);
+            Ok((category, first))
+        })?
+        .collect()
 }
 
 /// Oldest first.

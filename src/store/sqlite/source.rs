@@ -1,14 +1,14 @@
 //! A source's row and the processes that reported through it, ahead of the file until
 //! they are saved.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     gaps,
-    values::{Id, IdText},
+    values::{Column, Id, IdText},
 };
-use crate::store::Appended;
+use crate::{event::Category, store::Appended};
 
 /// Most processes remembered for one source.
 const INSTANCES: usize = 1_000;
@@ -24,6 +24,8 @@ pub(super) struct Source {
     quarantined: i64,
     /// Raw events that are in the file and not yet in its row.
     more_kept: i64,
+    /// Categories of which it brought events.
+    reported: HashSet<Category>,
     /// When each process of the registry last reported.
     instances: HashMap<String, Instance>,
     changed: bool,
@@ -52,12 +54,17 @@ impl Source {
                     ignored: row.get(5)?,
                     quarantined: row.get(6)?,
                     more_kept: 0,
+                    reported: HashSet::new(),
                     instances: HashMap::new(),
                     changed: false,
                 })
             })
             .optional()?;
         let Some(mut source) = found else { return Ok(None) };
+        source.reported = connection
+            .prepare_cached("SELECT category FROM reported WHERE source = ?1")?
+            .query_map([source.id], |row| row.get(0).map(|Column(category)| category))?
+            .collect::<rusqlite::Result<_>>()?;
         let mut statement = connection.prepare_cached("SELECT id, last FROM instances WHERE source = ?1")?;
         let mut rows = statement.query([source.id])?;
         while let Some(row) = rows.next()? {
@@ -93,6 +100,7 @@ impl Source {
             ignored: 0,
             quarantined: 0,
             more_kept: 0,
+            reported: HashSet::new(),
             instances: HashMap::new(),
             changed: false,
         })
@@ -145,6 +153,22 @@ impl Source {
             }
             None => Ok(false),
         }
+    }
+
+    /// Notes that it brought an event of a category; whether that is the first one.
+    pub(super) fn reports(
+        &mut self,
+        connection: &Connection,
+        category: Category,
+        received: i64,
+    ) -> rusqlite::Result<bool> {
+        if !self.reported.insert(category) {
+            return Ok(false);
+        }
+        connection
+            .prepare_cached("INSERT INTO reported (source, category, first) VALUES (?1, ?2, ?3)")?
+            .execute(params![self.id, Column(category), received])?;
+        Ok(true)
     }
 
     /// Notes a delivery.
