@@ -83,16 +83,11 @@ fn what_is_missing_from_the_events_is_said() {
         events.formats = [("notifications".to_owned(), Format::Harbor)].into();
     };
     assert_eq!(says(harbor), "CategoryNotReported", "it has reported none so far");
-    let all_since = |since: &'static str| {
-        move |events: &mut crate::analysis::EventEvidence| {
-            events.formats = [("notifications".to_owned(), Format::Harbor)].into();
-            events.sources[0].reported = [Category::Push, Category::Pull, Category::Delete]
-                .map(|category| (category, time(since)))
-                .into();
-        }
-    };
     let mut told = events(&[("v1", 'a')]);
-    all_since("2026-06-10T00:00:00Z")(&mut told);
+    told.formats = [("notifications".to_owned(), Format::Harbor)].into();
+    told.sources[0].reported = [Category::Push, Category::Pull, Category::Delete]
+        .map(|category| (category, time("2026-06-10T00:00:00Z")))
+        .into();
     let told = evidence(
         vec![cluster("one", Vec::new())],
         RegistryEvidence::Events(Box::new(told)),

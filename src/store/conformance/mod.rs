@@ -91,6 +91,7 @@ macro_rules! conformance {
             },
             sources::{
                 a_source_counts_what_it_delivered,
+                when_a_source_first_reported_a_category_is_remembered,
                 sources_of_one_registry_are_kept_apart,
                 a_new_instance_opens_a_gap_and_the_first_none,
                 a_delivery_that_names_no_instance_does_not_shorten_the_gap,

@@ -1,7 +1,7 @@
 use super::{Backend, append, delivery, empty, registry, source};
 use crate::{
     event::{
-        RegistryEvent, StoredEvent,
+        Category, RegistryEvent, StoredEvent,
         fixture::{at, raw},
     },
     store::{Delivery, EventReader, Gap, Quarantined, Window},
@@ -79,6 +79,30 @@ pub(crate) async fn a_source_counts_what_it_delivered<B: Backend>() {
         (seen.stored, seen.duplicates, seen.ignored, seen.quarantined),
         (3, 1, 2, 1)
     );
+}
+
+pub(crate) async fn when_a_source_first_reported_a_category_is_remembered<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    append(&store, empty(5.0)).await;
+    backend.changes();
+    append(&store, delivery(vec![raw("g1 10 a GET v1 @A")])).await;
+    assert!(
+        backend.changes().contains(&(registry(), Vec::new())),
+        "coverage changed"
+    );
+    append(
+        &store,
+        delivery(vec![raw("p1 20 a PUT v1 @A"), raw("g2 20 a GET v1 @A")]),
+    )
+    .await;
+    let reported = [(Category::Push, at(20.0)), (Category::Pull, at(10.0))].into();
+    assert_eq!(source(&store).await.reported, reported);
+    backend.settle(&store).await;
+    backend.close(store).await;
+    let store = backend.open().await;
+    append(&store, delivery(vec![raw("g3 30 a GET v1 @A")])).await;
+    assert_eq!(source(&store).await.reported, reported);
 }
 
 pub(crate) async fn sources_of_one_registry_are_kept_apart<B: Backend>() {
