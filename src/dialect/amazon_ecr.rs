@@ -1,4 +1,4 @@
-//! Amazon ECR: image actions ("Amazon ECR events and EventBridge" in its user guide) and
+//! Amazon ECR: image actions ("Amazon ECR events and `EventBridge`" in its user guide) and
 //! `CloudTrail` records ("Logging Amazon ECR actions with AWS `CloudTrail`" there), as
 //! `EventBridge` sends them, as log files hold them (`{"Records": […]}`), one by one, and inside
 //! notifications of SNS ("Parsing message formats" in its developer guide).

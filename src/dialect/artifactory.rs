@@ -47,13 +47,12 @@ fn event(payload: &Value) -> Result<Option<RegistryEvent>, NotText> {
     let reference = text(data, "tag")?;
     let tag = reference.and_then(fields::tag);
     let by_digest = reference.and_then(fields::digest);
-    let Some(target) = fields::target(category, tag.is_some(), by_digest.is_some()) else {
+    let Some(event) = fields::event_about(category, repository, tag, by_digest) else {
         return Ok(None);
     };
     let event = RegistryEvent {
-        tag,
-        digest: text(data, "sha256")?.and_then(sha256).or(by_digest),
-        ..fields::event(category, target, repository)
+        digest: text(data, "sha256")?.and_then(sha256).or(event.digest),
+        ..event
     };
     Ok(Some(fields::named(event, None)))
 }

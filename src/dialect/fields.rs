@@ -48,6 +48,27 @@ pub(super) fn event(category: Category, target: Option<DeleteTarget>, repository
     }
 }
 
+/// An event that says nothing more yet but its object, named by a tag, a digest or both. `None`
+/// for a delete that names neither: it is never taken for all of the repository.
+pub(super) fn event_about(
+    category: Category,
+    repository: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+) -> Option<RegistryEvent> {
+    let target = match (category, &tag, &digest) {
+        (Category::Push | Category::Pull, ..) => None,
+        (Category::Delete, Some(_), _) => Some(DeleteTarget::Tag),
+        (Category::Delete, None, Some(_)) => Some(DeleteTarget::Manifest),
+        (Category::Delete, None, None) => return None,
+    };
+    Some(RegistryEvent {
+        tag,
+        digest,
+        ..event(category, target, repository)
+    })
+}
+
 /// The finished event under the format's own id or, where there is none, a key made of its content.
 pub(super) fn named(event: RegistryEvent, own: Option<&str>) -> RegistryEvent {
     let id = own
@@ -87,17 +108,6 @@ pub(super) fn tag(text: &str) -> Option<String> {
             .iter()
             .all(|&byte| word(byte) || byte == b'.' || byte == b'-');
     valid.then(|| text.to_owned())
-}
-
-/// What an event is about that names its object by a tag, a digest or both. `None`: of a
-/// delete it cannot be told; it is never taken for all of the repository.
-pub(super) fn target(category: Category, tag: bool, digest: bool) -> Option<Option<DeleteTarget>> {
-    match (category, tag, digest) {
-        (Category::Push | Category::Pull, ..) => Some(None),
-        (Category::Delete, true, _) => Some(Some(DeleteTarget::Tag)),
-        (Category::Delete, false, true) => Some(Some(DeleteTarget::Manifest)),
-        (Category::Delete, false, false) => None,
-    }
 }
 
 /// A digest; an invalid one is absent.

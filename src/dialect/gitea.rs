@@ -51,17 +51,15 @@ fn event(payload: &Value, delivery: Option<&str>) -> Result<Option<RegistryEvent
     };
     let version = text(package, "version")?;
     let (tag, digest) = (version.and_then(fields::tag), version.and_then(fields::digest));
-    let Some(target) = fields::target(category, tag.is_some(), digest.is_some()) else {
+    let Some(event) = fields::event_about(category, repository, tag, digest) else {
         return Ok(None);
     };
     // A delete, too, tells when the version was created.
     let created = detail(Some(package), "created_at").filter(|_| category == Category::Push);
     let event = RegistryEvent {
-        tag,
-        digest,
         actor: detail(payload.get("sender"), "login").and_then(fields::free_text),
         time: created.and_then(fields::time),
-        ..fields::event(category, target, repository)
+        ..event
     };
     Ok(Some(fields::named(event, delivery)))
 }

@@ -43,17 +43,15 @@ fn event(payload: &Value, delivery: Option<&str>) -> Result<Option<RegistryEvent
         reference.and_then(fields::tag),
         reference.and_then(fields::digest),
     );
-    let Some(target) = fields::target(category, tag.is_some(), digest.is_some()) else {
+    let Some(event) = fields::event_about(category, repository, tag, digest) else {
         return Ok(None);
     };
     let (actor, address) = detail(Some(payload), "initiator").map_or((None, None), initiator);
     let event = RegistryEvent {
-        tag,
-        digest,
         address,
         actor: actor.and_then(fields::free_text),
         time: detail(Some(payload), "timestamp").and_then(fields::time_with_bare_zone),
-        ..fields::event(category, target, repository)
+        ..event
     };
     Ok(Some(fields::named(event, delivery)))
 }

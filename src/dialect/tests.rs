@@ -9,6 +9,7 @@ mod table;
 
 use std::{
     collections::BTreeMap,
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
@@ -90,32 +91,32 @@ fn headers(file: &Path) -> HeaderMap {
 pub(super) fn told(event: &RegistryEvent) -> String {
     let mut line = format!("{:?}", event.category);
     if let Some(target) = event.target {
-        line += &format!(" {target:?}");
+        write!(line, " {target:?}").unwrap();
     }
-    line += &format!(" {}", event.repository);
+    write!(line, " {}", event.repository).unwrap();
     if let Some(tag) = &event.tag {
-        line += &format!(" :{tag}");
+        write!(line, " :{tag}").unwrap();
     }
     if let Some(digest) = &event.digest {
-        line += &format!(" @{}", &digest.to_string()[7..11]);
+        write!(line, " @{}", &digest.to_string()[7..11]).unwrap();
     }
     if let Some(method) = &event.method {
-        line += &format!(" by {method}");
+        write!(line, " by {method}").unwrap();
     }
     if let Some(address) = event.address {
-        line += &format!(" from {:?} {}", address.source, address.ip);
+        write!(line, " from {:?} {}", address.source, address.ip).unwrap();
     }
     if let Some(network_type) = event.network_type {
-        line += &format!(" {network_type:?}");
+        write!(line, " {network_type:?}").unwrap();
     }
     if let Some(actor) = &event.actor {
-        line += &format!(" as {actor}");
+        write!(line, " as {actor}").unwrap();
     }
     if let Some(time) = event.time {
-        line += &format!(" at {time}");
+        write!(line, " at {time}").unwrap();
     }
     if has_own_id(event) {
-        line += &format!(" id {}", event.id);
+        write!(line, " id {}", event.id).unwrap();
     }
     line
 }

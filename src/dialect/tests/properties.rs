@@ -84,7 +84,7 @@ proptest! {
                 let mut found = Vec::new();
                 places(&body, "", &mut found);
                 for (index, value) in &changes {
-                    if let Some(place) = body.pointer_mut(index.get(&found)) {
+                    if let Some(place) = body.pointer_mut(index.get(&found).as_str()) {
                         *place = value.clone();
                     }
                 }
@@ -108,7 +108,7 @@ proptest! {
 }
 
 #[test]
-fn nesting_and_endless_lists_are_refused_or_ignored_by_every_dialect() {
+fn nesting_and_endless_lists_are_refused_by_every_dialect() {
     for format in Format::ALL {
         let deep = ["[".repeat(100_000), "]".repeat(100_000)].concat();
         assert!(
