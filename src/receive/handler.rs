@@ -18,7 +18,7 @@ use tracing::warn;
 
 use crate::{
     dialect::Handshake,
-    store::{Appended, Delivery, EventLog, Quarantined, StoreError},
+    store::{Appended, CONFIRMATION_ASKED, Delivery, EventLog, Quarantined, StoreError},
 };
 
 use super::{
@@ -31,9 +31,6 @@ use super::{
     refusal::Refusal,
     tls::ClientNames,
 };
-
-/// Why a message is put aside that asks people to open an address.
-const CONFIRMATION_ASKED: &str = "ConfirmationAsked";
 
 /// Of a body that is put aside, so much is kept.
 const QUARANTINED_BYTES: usize = 64 * 1024;

@@ -78,6 +78,16 @@ pub struct Quarantined {
     pub body: Vec<u8>,
 }
 
+/// Why a message is put aside that holds no events: it asks people to open an address.
+pub const CONFIRMATION_ASKED: &str = "ConfirmationAsked";
+
+impl Quarantined {
+    /// Whether events may be lost with it.
+    fn may_hold_events(&self) -> bool {
+        self.reason != CONFIRMATION_ASKED
+    }
+}
+
 /// What an append did, once it is durable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Appended {

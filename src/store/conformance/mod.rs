@@ -96,6 +96,7 @@ macro_rules! conformance {
                 a_new_instance_opens_a_gap_and_the_first_none,
                 a_delivery_that_names_no_instance_does_not_shorten_the_gap,
                 an_unreadable_body_opens_a_gap_at_its_time,
+                a_body_put_aside_for_people_opens_no_gap,
                 gaps_stay_bounded_and_cover_what_they_covered,
             },
             retention::{

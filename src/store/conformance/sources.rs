@@ -4,7 +4,7 @@ use crate::{
         Category, RegistryEvent, StoredEvent,
         fixture::{at, raw},
     },
-    store::{Delivery, EventReader, Gap, Quarantined, Window},
+    store::{CONFIRMATION_ASKED, Delivery, EventReader, Gap, Quarantined, Window},
 };
 
 /// The line's event as seen by this process of the registry.
@@ -191,6 +191,22 @@ pub(crate) async fn an_unreadable_body_opens_a_gap_at_its_time<B: Backend>() {
     let gaps = source(&store).await.gaps;
     assert_eq!(gaps.len(), 2, "{gaps:?}");
     assert!(gaps[0].window.end > at(20.0) && gaps[0].window.end < at(21.0));
+}
+
+pub(crate) async fn a_body_put_aside_for_people_opens_no_gap<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    let body = Quarantined {
+        reason: CONFIRMATION_ASKED,
+        body: b"{}".to_vec(),
+    };
+    let asked = Delivery {
+        quarantined: Some(body),
+        ..empty(10.0)
+    };
+    append(&store, asked).await;
+    let seen = source(&store).await;
+    assert_eq!((seen.quarantined, seen.gaps), (1, Vec::new()));
 }
 
 pub(crate) async fn gaps_stay_bounded_and_cover_what_they_covered<B: Backend>() {

@@ -345,7 +345,9 @@ async fn quarantine(session: &Session, one: &Resolved<'_>) -> Result<(), Failure
         return Ok(());
     };
     let received = one.batch.received;
-    gaps::open(session, one.source, gaps::QUARANTINED, received, received).await?;
+    if body.may_hold_events() {
+        gaps::open(session, one.source, gaps::QUARANTINED, received, received).await?;
+    }
     quarantine::keep(session, one.source, received, body).await
 }
 

@@ -51,7 +51,9 @@ pub(super) fn append(
         coverage_changed |= source.seen(connection, instance, *received)?;
     }
     if let Some(body) = quarantined {
-        gaps::open(connection, source.id, gaps::QUARANTINED, *received, *received)?;
+        if body.may_hold_events() {
+            gaps::open(connection, source.id, gaps::QUARANTINED, *received, *received)?;
+        }
         quarantine.keep(connection, source.id, *received, body)?;
         coverage_changed = true;
     }
