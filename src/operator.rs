@@ -19,7 +19,7 @@ use crate::{
     controller::{self, Interests, ObjectKey, Registries, Touched, World},
     receive::{self, Directory, Receiver, Tls},
     settings::Settings,
-    store::{EVENTS_FILE, PostgresStore, RegistryKey, SqliteStore, Store},
+    store::{PostgresStore, RegistryKey, SqliteStore, Store},
     telemetry::{self, Metrics, StoreMetrics},
     web::{self, Readiness},
 };
@@ -255,14 +255,13 @@ async fn open_store(
         }
         touched.touch([key]);
     };
-    if let Some(database) = settings.database() {
+    if let Some(database) = settings.store.database() {
         let store = PostgresStore::open(&database, on_change).await;
         return Ok(Arc::new(store.map_err(|error| error.to_string())?));
     }
-    let folder = &settings.data_dir;
-    std::fs::create_dir_all(folder).map_err(failed("failed to make the data folder"))?;
+    std::fs::create_dir_all(&settings.store.data_dir).map_err(failed("failed to make the data folder"))?;
     let keep_free = settings.keep_free.unwrap_or_default();
-    let store = SqliteStore::open_keeping_free(&folder.join(EVENTS_FILE), keep_free, on_change)
+    let store = SqliteStore::open_keeping_free(&settings.store.file(), keep_free, on_change)
         .map_err(|error| error.to_string())?;
     Ok(Arc::new(store))
 }

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use crate::{
     cluster::{CustomKind, Kind, Rules},
-    store::{DatabaseUrl, KeepFree, PostgresOptions},
+    store::{DatabaseUrl, EVENTS_FILE, KeepFree, PostgresOptions},
 };
 
 #[derive(Debug, Clone, Args)]
@@ -22,20 +22,12 @@ pub struct Settings {
     /// The operator's service account, as messages name it that say what right it lacks.
     #[arg(long, env = "SERVICE_ACCOUNT", default_value = "image-usage-operator")]
     pub service_account: String,
-    /// Folder for the event store, where it is a file.
-    #[arg(long, env = "DATA_DIR", default_value = "/var/lib/image-usage-operator")]
-    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub store: StorePlace,
     /// How much of its volume stays free, in bytes such as 256Mi, at least 16Mi: while less is free, deliveries are
     /// refused. By default 256Mi, or a twentieth of the volume where that is less.
     #[arg(long, env = "KEEP_FREE")]
     pub keep_free: Option<KeepFree>,
-    /// `PostgreSQL` database for the event store, instead of a file: <postgres://USER:PASSWORD@HOST/DATABASE>.
-    /// With TLS wherever the server offers it; sslmode=require refuses a server that does not.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<DatabaseUrl>,
-    /// PEM certificates that sign the database server's; by default those that the system trusts.
-    #[arg(long, env = "DATABASE_CA_FILE", requires = "database_url")]
-    pub database_ca_file: Option<PathBuf>,
     /// Where registries deliver their events.
     #[arg(long, env = "WEBHOOK_ADDRESS", default_value = "0.0.0.0:8080")]
     pub webhook_address: SocketAddr,
@@ -81,6 +73,38 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
+/// Where the event store is.
+#[derive(Debug, Clone, Args)]
+pub struct StorePlace {
+    /// Folder for the event store, where it is a file.
+    #[arg(long, env = "DATA_DIR", default_value = "/var/lib/image-usage-operator")]
+    pub data_dir: PathBuf,
+    /// `PostgreSQL` database for the event store, instead of a file: <postgres://USER:PASSWORD@HOST/DATABASE>.
+    /// With TLS wherever the server offers it; sslmode=require refuses a server that does not.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
+    /// PEM certificates that sign the database server's; by default those that the system trusts.
+    #[arg(long, env = "DATABASE_CA_FILE", requires = "database_url")]
+    pub database_ca_file: Option<PathBuf>,
+}
+
+impl StorePlace {
+    /// The database, if it is not a file.
+    #[must_use]
+    pub fn database(&self) -> Option<PostgresOptions> {
+        Some(PostgresOptions {
+            url: self.database_url.clone()?,
+            ca_file: self.database_ca_file.clone(),
+        })
+    }
+
+    /// The file, if it is not in a database.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.data_dir.join(EVENTS_FILE)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// One JSON object a line.
@@ -93,15 +117,6 @@ pub enum LogFormat {
 const CLUSTER_DOMAIN: &str = "cluster.local";
 
 impl Settings {
-    /// The database of the event store, if it is not a file.
-    #[must_use]
-    pub fn database(&self) -> Option<PostgresOptions> {
-        Some(PostgresOptions {
-            url: self.database_url.clone()?,
-            ca_file: self.database_ca_file.clone(),
-        })
-    }
-
     /// Which addresses a kubeconfig may point at.
     #[must_use]
     pub fn address_rules(&self) -> Rules {

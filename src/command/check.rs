@@ -1,9 +1,12 @@
-use crate::store::{self, Findings};
+use crate::{
+    settings::StorePlace,
+    store::{self, Findings},
+};
 
-use super::{Place, Streams, printable::printable, to_string};
+use super::{Streams, file, printable::printable, to_string};
 
-pub(super) fn run(place: &Place, streams: &mut Streams<'_>) -> Result<(), String> {
-    let file = place.file();
+pub(super) fn run(place: &StorePlace, streams: &mut Streams<'_>) -> Result<(), String> {
+    let file = file(place)?;
     let Findings {
         schema,
         known,

@@ -9,22 +9,25 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::store::{
-    self, SqliteReader, SqliteWriter,
-    transfer::{self, EventKey, Progress, Scope, TransferError},
+use crate::{
+    settings::StorePlace,
+    store::{
+        self, PostgresReader, PostgresWriter, SqliteReader, SqliteWriter,
+        transfer::{self, EventKey, Progress, Scope, TransferReader, TransferWriter},
+    },
 };
 
 use super::{
-    Place, Streams,
+    Streams,
     place::{RegistryName, parse_after, parse_time},
-    progress::Teller,
+    progress::{Teller, mebibytes},
     to_string,
 };
 
 #[derive(Debug, Args)]
 pub struct Backup {
     #[command(flatten)]
-    place: Place,
+    place: StorePlace,
     /// File to write, which must not be there.
     #[arg(long)]
     out: PathBuf,
@@ -33,7 +36,7 @@ pub struct Backup {
 #[derive(Debug, Args)]
 pub struct Export {
     #[command(flatten)]
-    place: Place,
+    place: StorePlace,
     /// Only this `ImageRegistry`, as NAMESPACE/NAME; what clusters were last seen to run is then left out.
     #[arg(long)]
     registry: Option<RegistryName>,
@@ -53,7 +56,11 @@ pub struct Export {
 #[derive(Debug, Args)]
 pub struct Import {
     #[command(flatten)]
-    place: Place,
+    place: StorePlace,
+    /// Pass over the events among so many first lines, which an earlier import of this file has taken: the number
+    /// that it told last. The last of them is looked up in the store.
+    #[arg(long, value_name = "LINES", default_value_t = 0)]
+    skip: u64,
     /// The export; by default standard input.
     file: Option<PathBuf>,
 }
@@ -61,7 +68,7 @@ pub struct Import {
 pub(super) fn backup(command: &Backup, streams: &mut Streams<'_>) -> Result<(), String> {
     let mut teller = Teller::new(streams.told, streams.is_terminal);
     store::backup(
-        &command.place.file(),
+        &super::file(&command.place)?,
         &command.out,
         |store::Backup { pages, of }| {
             teller.tell(|| format!("{pages} of {of} pages"));
@@ -85,70 +92,111 @@ pub(super) fn export(command: &Export, streams: &mut Streams<'_>) -> Result<(), 
         since: command.since,
         after,
     };
-    let mut reader = SqliteReader::open(&command.place.file(), scope).map_err(to_string)?;
-    let mut teller = Teller::new(streams.told, streams.is_terminal);
-    let mut told = |progress: Progress| teller.tell(|| exported(progress));
-    let progress = match &command.out {
-        None => {
-            let mut out = BufWriter::new(&mut *streams.out);
-            on_this_thread(transfer::export(&mut reader, &mut out, &mut told))?
-        }
-        Some(path) => {
-            let refused = |error: std::io::Error| format!("{}: {error}", path.display());
-            let file = File::create_new(path).map_err(refused)?;
-            let mut out = BufWriter::new(&file);
-            let progress = on_this_thread(transfer::export(&mut reader, &mut out, &mut told))?;
-            file.sync_all().map_err(refused)?;
-            progress
-        }
-    };
-    teller.end(&exported(progress));
-    Ok(())
+    on_this_thread(async {
+        let mut reader = reader(&command.place, scope).await?;
+        let mut teller = Teller::new(streams.told, streams.is_terminal);
+        let mut told = |progress: Progress| teller.tell(|| exported(progress));
+        let copied = match &command.out {
+            None => {
+                let mut out = BufWriter::new(&mut *streams.out);
+                transfer::export(reader.as_mut(), &mut out, &mut told).await
+            }
+            Some(path) => {
+                let refused = |error: std::io::Error| format!("{}: {error}", path.display());
+                let file = File::create_new(path).map_err(refused)?;
+                let mut out = BufWriter::new(&file);
+                let copied = transfer::export(reader.as_mut(), &mut out, &mut told).await;
+                file.sync_all().map_err(refused)?;
+                copied
+            }
+        };
+        teller.end(&exported(copied.map_err(to_string)?));
+        Ok(())
+    })
+}
+
+async fn reader(place: &StorePlace, scope: Scope) -> Result<Box<dyn TransferReader>, String> {
+    Ok(match place.database() {
+        Some(database) => Box::new(PostgresReader::open(&database, scope).await.map_err(to_string)?),
+        None => Box::new(SqliteReader::open(&place.file(), scope).map_err(to_string)?),
+    })
 }
 
 fn exported(progress: Progress) -> String {
     let Progress {
         lines,
+        bytes,
         events,
         duplicates: _,
     } = progress;
-    format!("{lines} lines, {events} of them events")
+    format!("{lines} lines, {events} of them events, {}", mebibytes(bytes))
 }
 
 pub(super) fn import(command: &Import, streams: &mut Streams<'_>) -> Result<(), String> {
     let mut opened;
+    let mut size = None;
     let input: &mut (dyn BufRead + Send) = match &command.file {
         None => &mut *streams.input,
         Some(path) => {
-            let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let refused = |error: std::io::Error| format!("{}: {error}", path.display());
+            let file = File::open(path).map_err(refused)?;
+            let about = file.metadata().map_err(refused)?;
+            size = about.is_file().then_some(about.len());
             opened = BufReader::new(file);
             &mut opened
         }
     };
-    let folder = &command.place.data_dir;
-    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut writer = SqliteWriter::open(&command.place.file()).map_err(to_string)?;
-    let mut teller = Teller::new(streams.told, streams.is_terminal);
-    let taken = on_this_thread(transfer::import(input, &mut writer, |progress| {
-        teller.tell(|| imported(progress));
-    }))?;
-    teller.end(&imported(taken));
-    Ok(())
+    on_this_thread(async {
+        let mut writer = writer(&command.place).await?;
+        let mut teller = Teller::new(streams.told, streams.is_terminal);
+        let mut last = Progress::default();
+        let told = |progress: Progress| {
+            last = progress;
+            teller.tell(|| imported(progress, size));
+        };
+        match transfer::import(input, writer.as_mut(), command.skip, told).await {
+            Ok(progress) => {
+                teller.end(&imported(progress, size));
+                Ok(())
+            }
+            Err(error) => {
+                teller.end(&imported(last, size));
+                Err(to_string(error))
+            }
+        }
+    })
 }
 
-fn imported(progress: Progress) -> String {
+async fn writer(place: &StorePlace) -> Result<Box<dyn TransferWriter>, String> {
+    if let Some(database) = place.database() {
+        return Ok(Box::new(
+            PostgresWriter::open(&database).await.map_err(to_string)?,
+        ));
+    }
+    let folder = &place.data_dir;
+    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(Box::new(SqliteWriter::open(&place.file()).map_err(to_string)?))
+}
+
+/// How far it is, of a file of `size` bytes where that is known.
+fn imported(progress: Progress, size: Option<u64>) -> String {
     let Progress {
         lines,
+        bytes,
         events,
         duplicates,
     } = progress;
-    format!("{lines} lines, {events} new events, {duplicates} that were there")
+    let of = size.map_or_else(String::new, |size| format!(" of {}", mebibytes(size)));
+    format!(
+        "{lines} lines, {events} new events, {duplicates} that were there, {}{of}",
+        mebibytes(bytes)
+    )
 }
 
-fn on_this_thread<T>(copy: impl Future<Output = Result<T, TransferError>>) -> Result<T, String> {
+fn on_this_thread<T>(copy: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .map_err(to_string)?
         .block_on(copy)
-        .map_err(to_string)
 }

@@ -18,17 +18,17 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 pub use self::decode::Decode;
-use crate::store::EVENTS_FILE;
+use crate::settings::StorePlace;
 
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Tell whether the store is whole, and what it holds; exits with 1 where it is damaged.
     ///
     /// Reads the whole file. The operator may be running on it.
-    Check(Place),
+    Check(StorePlace),
     /// Copy the store as it is now to another file.
     ///
     /// The operator may be running on it and goes on. The copy is a store like the one it was made of: to
@@ -37,30 +37,27 @@ pub enum StoreCommand {
     Backup(copy::Backup),
     /// Write what the store holds as lines of JSON, for another store.
     ///
-    /// The operator may be running on it. The lines tell how the store is when the export begins; the last one is
-    /// {"end":{}}. Bodies in quarantine are left out.
+    /// From a file or a `PostgreSQL` database; the operator may be running on it. The lines tell how the store is
+    /// when the export begins; the last one is {"end":{}}. Bodies in quarantine are left out.
     Export(copy::Export),
-    /// Take the lines of an export into the store, made anew where there is none.
+    /// Take the lines of an export into the store, a file or a `PostgreSQL` database, made anew where there is none.
     ///
-    /// The operator must not be running on it. What is there already stays as it is: the same export again
-    /// changes nothing, and an import that was interrupted goes on when it is started again.
+    /// No operator may be running on it. What is there already stays as it is: the same export again changes
+    /// nothing, and an import that was interrupted goes on when it is started again, sooner with --skip.
     Import(copy::Import),
     /// Look at bodies that registries sent and that could not be read.
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
 }
 
-/// Where the store is.
-#[derive(Debug, Clone, Args)]
-pub struct Place {
-    /// Folder of the event store.
-    #[arg(long, env = "DATA_DIR", default_value = "/var/lib/image-usage-operator")]
-    data_dir: PathBuf,
-}
-
-impl Place {
-    fn file(&self) -> PathBuf {
-        self.data_dir.join(EVENTS_FILE)
+/// The store's file, for what is done with a file alone.
+fn file(store: &StorePlace) -> Result<PathBuf, String> {
+    match store.database() {
+        None => Ok(store.file()),
+        Some(_) => Err(
+            "the event store is in a PostgreSQL database: look after it with PostgreSQL's own tools"
+                .to_owned(),
+        ),
     }
 }
 

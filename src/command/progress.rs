@@ -9,6 +9,12 @@ use std::{
 const ON_TERMINAL: Duration = Duration::from_millis(250);
 const IN_LINES: Duration = Duration::from_secs(10);
 
+/// With a tenth of a mebibyte.
+pub(super) fn mebibytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) / (1024 * 1024);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
 pub(super) struct Teller<'a> {
     told: &'a mut (dyn Write + Send),
     is_terminal: bool,

@@ -1,9 +1,12 @@
 use clap::Subcommand;
 
-use crate::store::{self, BodyAside, QuarantinedBody};
+use crate::{
+    settings::StorePlace,
+    store::{self, BodyAside, QuarantinedBody},
+};
 
 use super::{
-    Place, Streams,
+    Streams, file,
     printable::{printable, printable_body},
     to_string,
 };
@@ -13,7 +16,7 @@ pub enum Quarantine {
     /// List bodies, newest first.
     List {
         #[command(flatten)]
-        place: Place,
+        place: StorePlace,
         /// Most bodies listed.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
@@ -21,7 +24,7 @@ pub enum Quarantine {
     /// Show one body, with everything that a terminal would obey written out.
     Show {
         #[command(flatten)]
-        place: Place,
+        place: StorePlace,
         /// Its number, as the list has it.
         id: i64,
         /// Most bytes shown.
@@ -37,8 +40,8 @@ pub(super) fn run(command: &Quarantine, streams: &mut Streams<'_>) -> Result<(),
     }
 }
 
-fn list(place: &Place, limit: u32, streams: &mut Streams<'_>) -> Result<(), String> {
-    let bodies = store::quarantined(&place.file(), limit).map_err(to_string)?;
+fn list(place: &StorePlace, limit: u32, streams: &mut Streams<'_>) -> Result<(), String> {
+    let bodies = store::quarantined(&file(place)?, limit).map_err(to_string)?;
     if bodies.is_empty() {
         return writeln!(streams.told, "nothing is in quarantine").map_err(to_string);
     }
@@ -67,8 +70,8 @@ fn line(body: &QuarantinedBody) -> String {
     )
 }
 
-fn show(place: &Place, id: i64, bytes: u32, streams: &mut Streams<'_>) -> Result<(), String> {
-    let BodyAside { of, body } = store::quarantined_body(&place.file(), id)
+fn show(place: &StorePlace, id: i64, bytes: u32, streams: &mut Streams<'_>) -> Result<(), String> {
+    let BodyAside { of, body } = store::quarantined_body(&file(place)?, id)
         .map_err(to_string)?
         .ok_or_else(|| format!("no body {id} is in quarantine: it is a ring, the oldest leave"))?;
     let most = usize::try_from(bytes).unwrap_or(usize::MAX);

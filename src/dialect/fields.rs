@@ -277,14 +277,17 @@ pub(super) fn content_id(event: &RegistryEvent) -> String {
         media_type.as_deref(),
         method.as_deref(),
         address.as_deref(),
-        network_type,
         forwarded_chain.as_deref(),
         actor.as_deref(),
         user_agent.as_deref(),
         time.map(|time| time.as_nanosecond().to_string()).as_deref(),
         request_id.as_deref(),
         instance_id.as_deref(),
-    ] {
+    ]
+    .into_iter()
+    // Only where there is one: keys that were made before there was such a field stay.
+    .chain(network_type.map(Some))
+    {
         // The length first, so that no two events write the same bytes.
         let length = part.map_or(-1, |part| i64::try_from(part.len()).unwrap_or(i64::MAX));
         hasher.update(length.to_be_bytes());

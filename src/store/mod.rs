@@ -39,7 +39,7 @@ use crate::{
 pub use keeping::{
     KeepFree, Keeping, Kept, LOW_SPACE, QUOTA_EXCEEDED, Refusing, Room, STORE_UNAVAILABLE, Terms, in_units,
 };
-pub use postgres::{DatabaseUrl, PostgresOptions, PostgresStore};
+pub use postgres::{DatabaseUrl, PostgresOptions, PostgresReader, PostgresStore, PostgresWriter};
 pub use sqlite::{
     Backup, BodyAside, Findings, QuarantinedBody, SqliteReader, SqliteStore, SqliteWriter, backup, check,
     quarantined, quarantined_body,

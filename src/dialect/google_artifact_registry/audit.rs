@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     dialect::{
         MAX_ENTRIES, Parsed, fields,
-        json::{detail, list},
+        json::{IGNORED, detail, list},
     },
     event::{Category, DeleteTarget, RegistryEvent},
     image::Digest,
@@ -14,8 +14,9 @@ use crate::{
 
 /// What one entry brings: nothing where the call failed, was about no image or was another service's.
 pub(super) fn entry(entry: &Value) -> Parsed {
-    let own = detail(Some(entry), "insertId");
-    let call = entry.get("protoPayload").unwrap_or(&Value::Null);
+    let Some(call) = entry.get("protoPayload") else {
+        return IGNORED;
+    };
     let (client, request) = (call.get("requestMetadata"), call.get("request"));
     let mut events = acts(call);
     for event in &mut events {
@@ -29,7 +30,7 @@ pub(super) fn entry(entry: &Value) -> Parsed {
         // The start and the end of a long-running operation are an entry each.
         event.request_id = detail(entry.get("operation"), "id").map(fields::id);
     }
-    fields::named_each(events, own)
+    fields::named_each(events, detail(Some(entry), "insertId"))
 }
 
 fn acts(call: &Value) -> Vec<RegistryEvent> {

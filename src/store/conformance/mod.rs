@@ -9,11 +9,13 @@ pub(crate) mod deletes;
 mod fixture;
 pub(crate) mod keeping;
 pub(crate) mod linking;
+pub(crate) mod moves;
 pub(crate) mod pointers;
 pub(crate) mod reading;
 pub(crate) mod retention;
 pub(crate) mod sealing;
 pub(crate) mod sources;
+pub(crate) mod transfer;
 pub(crate) mod usage;
 
 pub(crate) use fixture::*;

@@ -16,13 +16,13 @@ use super::{
     instances::{self, Processes},
     quarantine,
     raw::{self, Columns},
-    sent::{self, Key, Marks, Sent},
+    sent::{self, Key, Marks, NumberedEvent, Sent},
     session::{Parameters, Session},
     values::{Numbered, get, id_bytes, nanoseconds},
 };
 use crate::{
     event::{StoredEvent, TimeSource},
-    store::{Appended, batch::Batch},
+    store::{Appended, RegistryKey, batch::Batch},
 };
 
 /// What was written, and whether what is known of the source's completeness changed.
@@ -191,7 +191,7 @@ async fn write_all<'a>(
     resolved: &[Resolved<'a>],
 ) -> Result<Option<Written<'a>>, Failure> {
     let processes = Processes::of(resolved.iter().map(|one| (one.source, one.batch)));
-    let new = sent::distinct(resolved, &HashSet::new());
+    let new = sent::distinct(&events(resolved), &HashSet::new());
     let columns = Columns::of(&new);
     let ((), rows) = try_join!(
         session.batch_execute(BEGIN_ALL),
@@ -216,19 +216,12 @@ async fn write_new<'a>(
 ) -> Result<Written<'a>, Failure> {
     session.batch_execute("BEGIN").await?;
     make_sources(session, resolved).await?;
-    let received = insert_received(session, resolved).await?;
     let processes = Processes::of(resolved.iter().map(|one| (one.source, one.batch)));
-    let mut new = sent::distinct(resolved, &received);
-    let columns = Columns::of(&new);
-    let (known, rows) = try_join!(
+    let events = events(resolved);
+    let (known, new) = try_join!(
         processes.known(session, &statements.named),
-        columns.insert_new(session, &statements.insert_new)
+        insert_new(session, &statements.insert_new, &events)
     )?;
-    let mut keys: HashSet<Key> = HashSet::with_capacity(rows.len());
-    for row in &rows {
-        keys.insert((get(row, 0)?, get(row, 1)?, get(row, 2)?));
-    }
-    new.retain(|sent| keys.contains(&sent.key));
     let arrived = processes.news(&known)?;
     Ok(Written {
         new,
@@ -237,17 +230,44 @@ async fn write_new<'a>(
     })
 }
 
-impl Resolved<'_> {
-    fn is_timed_by_receipt(&self) -> bool {
-        self.batch.events.iter().any(is_timed_by_receipt)
+/// Inserts what is new of these events, in the caller's transaction.
+pub(super) async fn insert_new<'a>(
+    session: &Session,
+    statement: &Statement,
+    events: &[NumberedEvent<'a>],
+) -> Result<Vec<Sent<'a>>, Failure> {
+    let received = insert_received(session, events).await?;
+    let mut new = sent::distinct(events, &received);
+    let rows = Columns::of(&new).insert_new(session, statement).await?;
+    let mut keys: HashSet<Key> = HashSet::with_capacity(rows.len());
+    for row in &rows {
+        keys.insert((get(row, 0)?, get(row, 1)?, get(row, 2)?));
     }
+    new.retain(|sent| keys.contains(&sent.key));
+    Ok(new)
 }
 
 impl<'a> Resolved<'a> {
-    /// With their repositories.
-    pub(super) fn events(&self) -> impl Iterator<Item = (i64, &'a StoredEvent)> {
+    fn is_timed_by_receipt(&self) -> bool {
+        self.batch.events.iter().any(is_timed_by_receipt)
+    }
+
+    fn events(&self) -> impl Iterator<Item = (i64, &'a StoredEvent)> {
         self.repositories.iter().copied().zip(&self.batch.events)
     }
+}
+
+fn events<'a>(resolved: &[Resolved<'a>]) -> Vec<NumberedEvent<'a>> {
+    let mut events = Vec::with_capacity(resolved.iter().map(|one| one.batch.events.len()).sum());
+    for (delivery, one) in resolved.iter().enumerate() {
+        events.extend(one.events().map(|(repository, stored)| NumberedEvent {
+            delivery,
+            repository,
+            source: one.source,
+            stored,
+        }));
+    }
+    events
 }
 
 fn is_timed_by_receipt(stored: &StoredEvent) -> bool {
@@ -262,7 +282,15 @@ async fn resolve<'a>(
     batches: &[&'a Batch],
 ) -> Result<(Vec<Resolved<'a>>, bool), Failure> {
     let mut ids = ids.lock().await;
-    ids.learn(session, batches).await?;
+    let registries: Vec<&RegistryKey> = batches.iter().map(|batch| &batch.registry).collect();
+    let repositories: Vec<(&RegistryKey, &str)> = batches
+        .iter()
+        .flat_map(|batch| {
+            let paths = batch.events.iter().map(|stored| stored.event.repository.as_str());
+            paths.map(move |path| (&batch.registry, path))
+        })
+        .collect();
+    ids.learn(session, &registries, &repositories).await?;
     let missing = || Failure::Malformed("a repository that was just written");
     let mut all_known = true;
     let mut resolved = Vec::with_capacity(batches.len());
@@ -307,16 +335,16 @@ async fn make_sources(session: &Session, resolved: &mut [Resolved<'_>]) -> Resul
 /// The new ones (repository, id) among events known by the time they were received.
 async fn insert_received(
     session: &Session,
-    resolved: &[Resolved<'_>],
+    events: &[NumberedEvent<'_>],
 ) -> Result<HashSet<(i64, Vec<u8>)>, Failure> {
-    let mut events: Vec<_> = resolved
+    let mut events: Vec<_> = events
         .iter()
-        .flat_map(Resolved::events)
-        .filter(|(_, stored)| is_timed_by_receipt(stored))
-        .map(|(repository, stored)| {
+        .filter(|event| is_timed_by_receipt(event.stored))
+        .map(|event| {
+            let stored = event.stored;
             let stated = stored.event.time.map(nanoseconds);
             (
-                repository,
+                event.repository,
                 id_bytes(&stored.event.id),
                 nanoseconds(stored.received),
                 stated,

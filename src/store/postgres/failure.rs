@@ -4,6 +4,7 @@
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
+use super::session::IMPORTING;
 use crate::store::StoreError;
 
 #[derive(Debug, Error)]
@@ -14,6 +15,8 @@ pub(super) enum Failure {
     NoConnection,
     #[error("the connection was not made in time")]
     Unreachable,
+    #[error("{IMPORTING}")]
+    Importing,
     #[error("the database did not answer in time")]
     TimedOut,
     #[error("the pool of connections is closed")]
@@ -29,9 +32,9 @@ impl From<deadpool_postgres::PoolError> for Failure {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 Self::Database(error)
             }
+            PoolError::PostCreateHook(HookError::Message(_)) => Self::Importing,
             PoolError::Timeout(TimeoutType::Wait) => Self::NoConnection,
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)
-            | PoolError::PostCreateHook(_)
             | PoolError::NoRuntimeSpecified => Self::Unreachable,
             PoolError::Closed => Self::Closed,
         }

@@ -44,6 +44,25 @@ pub(super) async fn open(
     bound(session, source).await
 }
 
+/// One as it is, once.
+pub(super) async fn put(
+    session: &Session,
+    source: i64,
+    reason: &str,
+    start: i64,
+    end: i64,
+) -> Result<(), Failure> {
+    session
+        .execute(
+            "INSERT INTO gaps (source, reason, start, finish) SELECT $1::bigint, $2::text, $3::bigint, $4::bigint
+             WHERE NOT EXISTS (SELECT 1 FROM gaps
+                 WHERE source = $1 AND reason = $2 AND start <= $3 AND finish >= $4)",
+            &[&source, &reason, &start, &end],
+        )
+        .await?;
+    bound(session, source).await
+}
+
 /// Keeps the number of gaps bounded without hiding one: the oldest are told as one
 /// longer stretch.
 async fn bound(session: &Session, source: i64) -> Result<(), Failure> {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{failure::Failure, session::Session, values::get};
-use crate::store::{RegistryKey, batch::Batch};
+use crate::store::RegistryKey;
 
 /// Past this many the memory starts afresh: a source may invent names.
 const MOST: usize = 100_000;
@@ -54,28 +54,29 @@ impl Ids {
         self.reported.extend(reported);
     }
 
-    /// Learns the registries and repositories of these deliveries; their rows are made where
-    /// they are missing, whatever becomes of the deliveries.
-    pub(super) async fn learn(&mut self, session: &Session, batches: &[&Batch]) -> Result<(), Failure> {
+    /// Learns these registries and their repositories; their rows are made where they are
+    /// missing, whatever becomes of what names them.
+    pub(super) async fn learn(
+        &mut self,
+        session: &Session,
+        registries: &[&RegistryKey],
+        repositories: &[(&RegistryKey, &str)],
+    ) -> Result<(), Failure> {
         if self.remembered > MOST {
             self.forget();
         }
-        for batch in batches {
-            if !self.registries.contains_key(&batch.registry) {
-                let id = make_registry(session, &batch.registry).await?;
-                self.registries.insert(batch.registry.clone(), id);
+        for &key in registries {
+            if !self.registries.contains_key(key) {
+                let id = make_registry(session, key).await?;
+                self.registries.insert(key.clone(), id);
             }
         }
         let mut missing: HashMap<i64, HashSet<&str>> = HashMap::new();
-        for batch in batches {
-            let Some(&registry) = self.registries.get(&batch.registry) else {
-                continue;
-            };
-            for stored in &batch.events {
-                let path = stored.event.repository.as_str();
-                if self.repository(registry, path).is_none() {
-                    missing.entry(registry).or_default().insert(path);
-                }
+        for &(key, path) in repositories {
+            if let Some(registry) = self.registry(key)
+                && self.repository(registry, path).is_none()
+            {
+                missing.entry(registry).or_default().insert(path);
             }
         }
         for (registry, paths) in missing {
@@ -156,9 +157,8 @@ pub(super) async fn make_source(
     name: &str,
     received: i64,
 ) -> Result<(i64, bool), Failure> {
-    const SOURCE: &str = "SELECT id FROM sources WHERE registry = $1 AND name = $2";
-    if let Some(row) = session.query_opt(SOURCE, &[&registry, &name]).await? {
-        return Ok((get(&row, 0)?, false));
+    if let Some(id) = source(session, registry, name).await? {
+        return Ok((id, false));
     }
     let made = session
         .query_opt(
@@ -170,8 +170,19 @@ pub(super) async fn make_source(
     if let Some(row) = made {
         return Ok((get(&row, 0)?, true));
     }
-    match session.query_opt(SOURCE, &[&registry, &name]).await? {
-        Some(row) => Ok((get(&row, 0)?, false)),
+    match source(session, registry, name).await? {
+        Some(id) => Ok((id, false)),
         None => Err(Failure::Malformed("a source that was just written")),
     }
+}
+
+pub(super) async fn source(session: &Session, registry: i64, name: &str) -> Result<Option<i64>, Failure> {
+    session
+        .query_opt(
+            "SELECT id FROM sources WHERE registry = $1 AND name = $2",
+            &[&registry, &name],
+        )
+        .await?
+        .map(|row| get(&row, 0))
+        .transpose()
 }

@@ -149,33 +149,36 @@ impl Linker {
 
     /// Links all that waits anywhere by now.
     async fn link_all(&self) -> Result<(), StoreError> {
-        let all = async {
-            let mut repositories = self.unlinked().await?;
-            while !repositories.is_empty() {
-                let mut busy = Vec::new();
-                for repository in repositories {
-                    loop {
-                        match self.link_one(repository).await? {
-                            Linked::Some { more: true } => {}
-                            Linked::Busy => {
-                                busy.push(repository);
-                                break;
-                            }
-                            Linked::Nothing | Linked::Some { more: false } => break,
-                        }
-                    }
-                }
-                if !busy.is_empty() {
-                    tokio::time::sleep(RETRY).await;
-                }
-                repositories = busy;
-            }
-            Ok(())
-        };
+        let all = async { self.link_whole(self.unlinked().await?).await };
         within(ASKED_WITHIN, all).await.map_err(Failure::write)
     }
 
-    async fn unlinked(&self) -> Result<Vec<i64>, Failure> {
+    /// Links all that waits of these, however long it takes.
+    pub(super) async fn link_whole(&self, mut repositories: Vec<i64>) -> Result<(), Failure> {
+        while !repositories.is_empty() {
+            let mut busy = Vec::new();
+            for repository in repositories {
+                loop {
+                    match self.link_one(repository).await? {
+                        Linked::Some { more: true } => {}
+                        Linked::Busy => {
+                            busy.push(repository);
+                            break;
+                        }
+                        Linked::Nothing | Linked::Some { more: false } => break,
+                    }
+                }
+            }
+            if !busy.is_empty() {
+                tokio::time::sleep(RETRY).await;
+            }
+            repositories = busy;
+        }
+        Ok(())
+    }
+
+    /// Repositories with something that waits.
+    pub(super) async fn unlinked(&self) -> Result<Vec<i64>, Failure> {
         let session = self.database.session().await?;
         let rows = session.query(UNLINKED, &[]).await?;
         session.done();

@@ -50,15 +50,7 @@ pub(super) async fn learn(
         }
     }
     if !typed.0.is_empty() {
-        session
-            .execute(
-                "UPDATE manifests SET media_type = told.media_type
-                 FROM unnest($2::bytea[], $3::bytea[]) AS told (digest, media_type)
-                 WHERE manifests.repository = $1 AND manifests.digest = told.digest
-                     AND manifests.media_type IS NULL",
-                &[&repository, &typed.0, &typed.1],
-            )
-            .await?;
+        set_media_types(session, repository, &typed.0, &typed.1).await?;
     }
     if news.digest.is_empty() {
         return Ok(Vec::new());
@@ -77,6 +69,25 @@ pub(super) async fn learn(
         .iter()
         .map(|row| get(row, 0))
         .collect()
+}
+
+/// Sets the media types of manifests that are known without one.
+pub(super) async fn set_media_types(
+    session: &Session,
+    repository: i64,
+    digests: &[&[u8]],
+    media_types: &[Vec<u8>],
+) -> Result<(), Failure> {
+    session
+        .execute(
+            "UPDATE manifests SET media_type = told.media_type
+             FROM unnest($2::bytea[], $3::bytea[]) AS told (digest, media_type)
+             WHERE manifests.repository = $1 AND manifests.digest = told.digest
+                 AND manifests.media_type IS NULL",
+            &[&repository, &digests, &media_types],
+        )
+        .await?;
+    Ok(())
 }
 
 pub(super) const DELETES_BY_DIGEST: &str =

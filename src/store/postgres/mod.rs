@@ -31,6 +31,7 @@ mod session;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod upkeep;
 mod url;
 mod usage;
@@ -59,7 +60,7 @@ use self::{
     partitions::Partitions,
     purge::Removed,
     refusals::Refusals,
-    session::{Database, Session, within},
+    session::{Database, Role, Session, within},
     values::nanoseconds,
     writer::{Queued, Writer, random_bytes},
 };
@@ -70,6 +71,7 @@ use super::{
 };
 use crate::image::RepositoryName;
 
+pub use transfer::{PostgresReader, PostgresWriter};
 pub use url::{DatabaseUrl, PostgresOptions};
 
 /// How long an append waits for its answer, whatever the database does.
@@ -119,7 +121,7 @@ impl PostgresStore {
         options: &PostgresOptions,
         on_change: impl Fn(&RegistryKey, &[String]) + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
-        let database = Arc::new(Database::new(options)?);
+        let database = Arc::new(Database::new(options, Role::Operator)?);
         let (partitions, accounts) = tokio::time::timeout(OPEN_WITHIN, prepare(&database))
             .await
             .map_err(|_| Failure::TimedOut.open())??;

@@ -7,7 +7,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::error::SqlState;
 use tracing::{debug, info};
 
 use super::{
@@ -19,13 +20,15 @@ use super::{
 };
 
 const DAY: i64 = 24 * 60 * 60 * 1_000_000_000;
-/// Days before today, and after it, that get a partition: a source may invent times.
+/// Days before today, where nobody says otherwise, and after it that get a partition: a source may invent times.
 const PAST: i64 = 40;
 const AHEAD: i64 = 2;
 
 #[derive(Debug)]
 pub(super) struct Partitions {
     is_by_time: bool,
+    /// Days before today that get a partition.
+    past: i64,
     /// Days that have a partition, or cannot get one.
     settled: Mutex<HashSet<i64>>,
 }
@@ -34,8 +37,14 @@ impl Partitions {
     pub(super) fn new(is_by_time: bool) -> Self {
         Self {
             is_by_time,
+            past: PAST,
             settled: Mutex::default(),
         }
+    }
+
+    /// Days as far back as events are kept get a partition too: none of their times is invented.
+    pub(super) fn reach_back(&mut self, retention: SignedDuration) {
+        self.past = self.past.max(retention.as_hours() / 24 + 1);
     }
 
     pub(super) fn are_by_time(&self) -> bool {
@@ -63,7 +72,7 @@ impl Partitions {
             let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
             times
                 .map(|time| time.div_euclid(DAY))
-                .filter(|day| (today - PAST..=today + AHEAD).contains(day) && !settled.contains(day))
+                .filter(|day| (today - self.past..=today + AHEAD).contains(day) && !settled.contains(day))
                 .collect()
         };
         for day in missing {
@@ -74,6 +83,10 @@ impl Partitions {
                 // Its events go to the partition of all others, and leave in batches.
                 debug!(%error, "a day has no partition of its own");
                 session.batch_execute("ROLLBACK").await?;
+                // Somebody reads, an export perhaps: a day to come can wait for its end.
+                if day > today && error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+                    continue;
+                }
             }
             self.settled
                 .lock()

@@ -178,7 +178,7 @@ pub(super) async fn purge_logical(
 }
 
 /// First and last time of what is removed, for each tag; the empty tag stands for none.
-async fn keep_facts(
+pub(super) async fn keep_facts(
     session: &Session,
     repository: i64,
     category: i16,

@@ -1,5 +1,7 @@
 //! Raw events as rows, both ways.
 
+use std::collections::HashMap;
+
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
@@ -57,6 +59,32 @@ pub(super) fn read(row: &Row, repository: &str) -> Result<StoredEvent, Failure> 
             request_id: optional_id(row, 15)?,
             instance_id: None,
         },
+    })
+}
+
+/// The other columns, which follow those.
+macro_rules! rest_columns {
+    () => {
+        "e.source, e.forwarded_chain, e.instance_id"
+    };
+}
+pub(super) use rest_columns;
+
+/// A whole raw event, given the names of its registry's sources.
+pub(super) fn read_whole(
+    row: &Row,
+    repository: &str,
+    sources: &HashMap<i64, String>,
+) -> Result<StoredEvent, Failure> {
+    let stored = read(row, repository)?;
+    Ok(StoredEvent {
+        source: sources.get(&get(row, 16)?).cloned().unwrap_or_default(),
+        event: RegistryEvent {
+            forwarded_chain: get(row, 17)?,
+            instance_id: optional_id(row, 18)?,
+            ..stored.event
+        },
+        ..stored
     })
 }
 

@@ -10,6 +10,8 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
 const LOCKS: i64 = 0x4955_7365 << 32;
 /// Who changes the schema.
 pub(super) const SCHEMA_LOCK: i64 = LOCKS - 1;
+/// Who writes: operators share it, an import has it alone.
+pub(super) const WRITERS_LOCK: i64 = LOCKS - 2;
 
 /// Who changes what was made of a repository's raw events.
 pub(super) fn repository_lock(repository: i64) -> i64 {
@@ -21,7 +23,7 @@ pub(super) async fn prepare(session: &Session) -> Result<(), StoreError> {
     session.batch_execute("BEGIN").await.map_err(Failure::open)?;
     lock(session).await.map_err(Failure::open)?;
     let found = version(session).await.map_err(Failure::open)?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = known();
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
@@ -33,6 +35,24 @@ pub(super) async fn prepare(session: &Session) -> Result<(), StoreError> {
         migrate(session, step, migration).await.map_err(Failure::open)?;
     }
     session.batch_execute("COMMIT").await.map_err(Failure::open)
+}
+
+/// Fails where there is no schema, or another than this version knows.
+pub(super) async fn check_current(session: &Session) -> Result<(), StoreError> {
+    let found = version(session).await.map_err(Failure::open)?;
+    let known = known();
+    match found {
+        0 => Err(StoreError::Open("the database holds no event store".to_owned())),
+        _ if found > known => Err(StoreError::NewerSchema { found, known }),
+        _ if found < known => Err(StoreError::Open(format!(
+            "its schema {found} is older than {known}: start this version of the operator with it once"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
 async fn lock(session: &Session) -> Result<(), Failure> {

@@ -25,28 +25,44 @@ pub(super) struct Sent<'a> {
     pub(super) stored: &'a StoredEvent,
 }
 
+/// An event with the numbers of its delivery, its repository and its source.
+#[derive(Clone, Copy)]
+pub(super) struct NumberedEvent<'a> {
+    pub(super) delivery: usize,
+    pub(super) repository: i64,
+    pub(super) source: i64,
+    pub(super) stored: &'a StoredEvent,
+}
+
 /// Each event once, in the order of their keys: two transactions that write the same ones
 /// then wait for each other in one direction only. Of those known by the time they were
 /// received, only those (repository, id) that are new.
-pub(super) fn distinct<'a>(resolved: &[Resolved<'a>], received: &HashSet<(i64, Vec<u8>)>) -> Vec<Sent<'a>> {
-    let mut sent = Vec::with_capacity(resolved.iter().map(|one| one.batch.events.len()).sum());
+pub(super) fn distinct<'a>(
+    events: &[NumberedEvent<'a>],
+    received: &HashSet<(i64, Vec<u8>)>,
+) -> Vec<Sent<'a>> {
+    let mut sent = Vec::with_capacity(events.len());
     let mut taken = HashSet::new();
-    for (delivery, one) in resolved.iter().enumerate() {
-        for (repository, stored) in one.events() {
-            let id = id_bytes(&stored.event.id);
-            if stored.time_source == TimeSource::Received {
-                let id = (repository, id.clone());
-                if !received.contains(&id) || !taken.insert(id) {
-                    continue;
-                }
+    for &NumberedEvent {
+        delivery,
+        repository,
+        source,
+        stored,
+    } in events
+    {
+        let id = id_bytes(&stored.event.id);
+        if stored.time_source == TimeSource::Received {
+            let id = (repository, id.clone());
+            if !received.contains(&id) || !taken.insert(id) {
+                continue;
             }
-            sent.push(Sent {
-                key: (repository, nanoseconds(stored.time), id),
-                source: one.source,
-                delivery,
-                stored,
-            });
         }
+        sent.push(Sent {
+            key: (repository, nanoseconds(stored.time), id),
+            source,
+            delivery,
+            stored,
+        });
     }
     // Stable: the first delivery of an event stays the first.
     sent.sort_by(|one, other| one.key.cmp(&other.key));

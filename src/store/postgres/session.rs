@@ -3,11 +3,13 @@
 
 use std::{fmt, future::Future, ops::Deref, sync::Arc, time::Duration};
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
 use tokio::sync::Semaphore;
-use tokio_postgres::{Row, Statement, types::ToSql};
+use tokio_postgres::{Row, RowStream, Statement, error::SqlState, types::ToSql};
 
-use super::{failure::Failure, url::PostgresOptions};
+use super::{failure::Failure, schema::WRITERS_LOCK, url::PostgresOptions};
 use crate::store::StoreError;
 
 /// Most connections of one operator, beside the one that listens.
@@ -31,6 +33,19 @@ const PREPARE: &str = "SET statement_timeout = '30s';
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') = 'off'";
 
+/// Said by the hook of a new connection, which can only say a text.
+pub(super) const IMPORTING: &str = "an import writes to it: wait until it has ended";
+
+/// Whose connections they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Each shares the lock of those who write, so that nobody imports meanwhile. An import that has just ended is
+    /// waited for.
+    Operator,
+    /// Of a command beside it.
+    Command,
+}
+
 pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 pub(super) struct Database {
@@ -45,7 +60,7 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    pub(super) fn new(options: &PostgresOptions) -> Result<Self, StoreError> {
+    pub(super) fn new(options: &PostgresOptions, role: Role) -> Result<Self, StoreError> {
         let manager = Manager::from_config(
             options.config()?,
             options.tls()?,
@@ -59,8 +74,13 @@ impl Database {
             .wait_timeout(Some(WAIT_WITHIN))
             .create_timeout(Some(CONNECT_WITHIN))
             .recycle_timeout(Some(CONNECT_WITHIN))
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move { client.batch_execute(PREPARE).await.map_err(HookError::Backend) })
+            .post_create(Hook::async_fn(move |client, _| {
+                Box::pin(async move {
+                    if role == Role::Operator {
+                        share_lock(client).await?;
+                    }
+                    client.batch_execute(PREPARE).await.map_err(HookError::Backend)
+                })
             }))
             .build()
             .map_err(|_| StoreError::Open("the pool of connections cannot be set up".to_owned()))?;
@@ -103,6 +123,17 @@ impl Database {
         self.readers.close();
         self.pool.close();
     }
+}
+
+async fn share_lock(client: &ClientWrapper) -> Result<(), HookError> {
+    let lock = format!("SET lock_timeout = '3s'; SELECT pg_advisory_lock_shared({WRITERS_LOCK})");
+    client.batch_execute(&lock).await.map_err(|error| {
+        if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+            HookError::message(IMPORTING)
+        } else {
+            HookError::Backend(error)
+        }
+    })
 }
 
 /// At most this long; what was not answered then never is.
@@ -153,6 +184,14 @@ impl Session {
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, Failure> {
         Ok(self.client()?.query(statement, parameters).await?)
+    }
+
+    /// The rows as they come: those that are not taken wait at the server. They have to be taken before the next
+    /// statement is answered.
+    pub(super) async fn stream(&self, sql: &str, parameters: Parameters<'_>) -> Result<RowStream, Failure> {
+        let statement = self.statement(sql).await?;
+        let parameters = parameters.iter().copied();
+        Ok(self.client()?.query_raw(&statement, parameters).await?)
     }
 
     pub(super) async fn query_opt(

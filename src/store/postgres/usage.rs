@@ -123,7 +123,7 @@ async fn save_spans(
 }
 
 /// Of columns that begin with what, start, finish.
-fn span_row(row: &Row) -> Result<SpanRow, Failure> {
+pub(super) fn span_row(row: &Row) -> Result<SpanRow, Failure> {
     Ok(SpanRow {
         what: get(row, 0)?,
         start: time(row, 1)?,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     gaps,
-    known::{Known, Repository},
+    known::{Known, Registry, Repository},
     pointers,
     quarantine::Quarantine,
     touched::Touched,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     event::{Category, RegistryEvent, StoredEvent},
     store::{
-        Appended,
+        Appended, RegistryKey,
         batch::{self, Batch},
         values::origin_number,
     },
@@ -67,9 +67,7 @@ pub(super) fn append(
     let mut last_event = None;
     let mut categories = Vec::new();
     for stored in events {
-        let path = &stored.event.repository;
-        let (repository, remembered) = registry.repository(connection, path)?;
-        if !insert(connection, repository.id, source_id, stored)? {
+        if !take(connection, key, registry, source_id, touched, stored)? {
             appended.duplicates += 1;
             continue;
         }
@@ -77,13 +75,8 @@ pub(super) fn append(
         if !categories.contains(&stored.event.category) {
             categories.push(stored.event.category);
         }
-        let time = nanoseconds(stored.time);
-        last_event = last_event.max(Some(time));
-        touched.add(repository.id, key, path, time, time);
-        for time in learn_manifest(connection, repository, remembered, stored)? {
-            touched.add(repository.id, key, path, time, time);
-        }
-        pointers::learn(connection, repository, remembered, stored)?;
+        last_event = last_event.max(Some(nanoseconds(stored.time)));
+        let path = &stored.event.repository;
         if !appended.repositories.contains(path) {
             appended.repositories.push(path.clone());
         }
@@ -99,8 +92,31 @@ pub(super) fn append(
     })
 }
 
+/// Takes an event of a registry's source, and what it teaches, unless it is there; whether it is new.
+pub(super) fn take(
+    connection: &Connection,
+    key: &RegistryKey,
+    registry: &mut Registry,
+    source: i64,
+    touched: &mut Touched,
+    stored: &StoredEvent,
+) -> rusqlite::Result<bool> {
+    let path = &stored.event.repository;
+    let (repository, remembered) = registry.repository(connection, path)?;
+    if !insert(connection, repository.id, source, stored)? {
+        return Ok(false);
+    }
+    let time = nanoseconds(stored.time);
+    touched.add(repository.id, key, path, time, time);
+    for time in learn_manifest(connection, repository, remembered, stored)? {
+        touched.add(repository.id, key, path, time, time);
+    }
+    pointers::learn(connection, repository, remembered, stored)?;
+    Ok(true)
+}
+
 /// Whether the event is new.
-pub(super) fn insert(
+fn insert(
     connection: &Connection,
     repository: i64,
     source: i64,

@@ -21,7 +21,7 @@ pub(super) struct Known(HashMap<RegistryKey, Registry>);
 
 #[derive(Debug)]
 pub(super) struct Registry {
-    id: i64,
+    pub(super) id: i64,
     repositories: HashMap<String, Repository>,
     sources: HashMap<String, Source>,
     remembered: usize,

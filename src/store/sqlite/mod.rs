@@ -26,7 +26,7 @@ mod space;
 mod sums;
 mod tally;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod touched;
 mod transfer;
 mod usage;

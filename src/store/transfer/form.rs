@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     cluster::WorkloadUse,
-    event::{LogicalCategory, StoredEvent},
+    event::{Category, LogicalCategory, StoredEvent},
     image::{Digest, RepositoryName},
     store::{RegistryKey, UsageSpan},
 };
@@ -46,6 +46,13 @@ pub enum Record {
         first: Timestamp,
         last: Timestamp,
     },
+    /// When the first event of a category was received that a source brought.
+    Reported {
+        registry: RegistryKey,
+        source: String,
+        category: Category,
+        first: Timestamp,
+    },
     Gap {
         registry: RegistryKey,
         source: String,
@@ -79,6 +86,35 @@ pub enum Record {
     },
     /// A file without it was cut off.
     End,
+}
+
+impl Record {
+    /// The registry that it tells of.
+    #[must_use]
+    pub fn registry(&self) -> Option<&RegistryKey> {
+        match self {
+            Self::Registry { registry, .. }
+            | Self::Source { registry, .. }
+            | Self::Instance { registry, .. }
+            | Self::Reported { registry, .. }
+            | Self::Gap { registry, .. }
+            | Self::Fact { registry, .. }
+            | Self::Event { registry, .. } => Some(registry),
+            Self::Header { .. } | Self::Uses { .. } | Self::Ran { .. } | Self::End => None,
+        }
+    }
+
+    /// The source of that registry which has to be known before.
+    #[must_use]
+    pub fn of_source(&self) -> Option<&str> {
+        match self {
+            Self::Instance { source, .. } | Self::Reported { source, .. } | Self::Gap { source, .. } => {
+                Some(source)
+            }
+            Self::Event { event, .. } => Some(&event.source),
+            _ => None,
+        }
+    }
 }
 
 /// What outlives events.

@@ -11,10 +11,10 @@ use super::{
     text::Text,
 };
 use crate::{
-    event::LogicalCategory,
+    event::{Category, LogicalCategory},
     image::{Digest, RepositoryName},
     store::{
-        RegistryKey,
+        RegistryKey, UsageSpan,
         usage::{self, SpanRow},
     },
 };
@@ -78,6 +78,12 @@ enum Line {
         id: String,
         first: Timestamp,
         last: Timestamp,
+    },
+    Reported {
+        registry: Text<RegistryKey>,
+        source: String,
+        category: Text<Category>,
+        first: Timestamp,
     },
     Gap {
         registry: Text<RegistryKey>,
@@ -198,6 +204,17 @@ impl TryFrom<&Record> for Line {
                 first,
                 last,
             },
+            Record::Reported {
+                registry,
+                source,
+                category,
+                first,
+            } => Self::Reported {
+                registry: Text(registry),
+                source,
+                category: Text(category),
+                first,
+            },
             Record::Gap {
                 registry,
                 source,
@@ -231,20 +248,26 @@ impl TryFrom<&Record> for Line {
                 cluster,
                 repository,
                 span,
-            } => {
-                let SpanRow { what, start, end } = usage::span_row(&span)?;
-                Self::Ran {
-                    cluster,
-                    repository: Text(repository),
-                    what: RawValue::from_string(what)?,
-                    since: start,
-                    until: end,
-                }
-            }
+            } => ran_line(cluster, Text(repository), &span)?,
             Record::Event { registry, event } => Self::Event(Box::new(event_line(registry, *event))),
             Record::End => Self::End {},
         })
     }
+}
+
+fn ran_line(
+    cluster: String,
+    repository: Text<RepositoryName>,
+    span: &UsageSpan,
+) -> Result<Line, serde_json::Error> {
+    let SpanRow { what, start, end } = usage::span_row(span)?;
+    Ok(Line::Ran {
+        cluster,
+        repository,
+        what: RawValue::from_string(what)?,
+        since: start,
+        until: end,
+    })
 }
 
 fn fact_line(registry: Text<RegistryKey>, repository: String, fact: Fact) -> Line {
@@ -348,6 +371,17 @@ impl Line {
                 id,
                 first,
                 last,
+            },
+            Self::Reported {
+                registry,
+                source,
+                category,
+                first,
+            } => Record::Reported {
+                registry: registry.0,
+                source,
+                category: category.0,
+                first,
             },
             Self::Gap {
                 registry,

@@ -5,38 +5,22 @@ mod copy;
 mod event_line;
 mod form;
 mod line;
+mod parts;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod text;
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 
 use super::StoreError;
 
 pub use copy::{Progress, TransferError, export, import};
 pub use form::{FORM, Fact, Record, VERSION};
 pub use line::{LineError, decode, encode};
-
-/// What is carried.
-#[derive(Debug, Clone, Default)]
-pub struct Scope {
-    /// Namespace and name; all registries, and what clusters run, where there is none.
-    pub registry: Option<(String, String)>,
-    /// Events that happened before are left out.
-    pub since: Option<Timestamp>,
-    /// Of the events, those that follow this one; all else is carried again.
-    pub after: Option<EventKey>,
-}
-
-/// The place of an event in the order of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventKey {
-    pub registry: super::RegistryKey,
-    pub repository: String,
-    pub time: Timestamp,
-    pub id: String,
-}
+pub(super) use parts::{Parts, Reading, Stop, parts};
+pub(super) use scope::Events;
+pub use scope::{EventKey, Scope};
 
 /// Gives what a store holds, as it was when the reading began.
 pub trait TransferReader: Send {
@@ -56,6 +40,6 @@ pub struct Written {
 /// Takes records in the order of the form. What is there already is left as it is, so
 /// that the same records again change nothing.
 pub trait TransferWriter: Send {
-    /// Resolves once they are durable.
+    /// Resolves once they are durable, and what clients did is made of the events among them.
     fn write(&mut self, records: Vec<Record>) -> BoxFuture<'_, Result<Written, StoreError>>;
 }

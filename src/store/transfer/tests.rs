@@ -1,25 +1,21 @@
-use std::{
-    io::BufReader,
-    path::{Path, PathBuf},
-};
+//! The form, and reading it; what stores do with it is in the conformance suite.
 
-use jiff::SignedDuration;
+use futures::{FutureExt, executor::block_on};
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    cluster::{ContainerType, Lifecycle, WorkloadUse},
+    cluster::WorkloadUse,
     event::{
         AddressSource, Category, DeleteTarget, LogicalCategory, NetworkType, RegistryEvent, SourceAddress,
         StoredEvent,
-        fixture::{at, raw, raws},
+        fixture::{at, raw},
     },
     image::Digest,
     store::{
-        Delivery, EventReader, Keeping, Quarantined, RegistryKey, SqliteReader, SqliteStore, SqliteWriter,
-        Terms, Upkeep, UsageSpan, UsageStore,
-        conformance::{REPOSITORY, all, append, delivery, empty, registry},
+        RegistryKey, UsageSpan,
+        conformance::{registry, transfer::used},
     },
 };
 
@@ -56,10 +52,14 @@ fn maybe<T: std::fmt::Debug>(some: impl Strategy<Value = T>) -> impl Strategy<Va
     proptest::option::of(some)
 }
 
+fn categories() -> impl Strategy<Value = Category> {
+    prop_oneof![Just(Category::Push), Just(Category::Pull), Just(Category::Delete)]
+}
+
 prop_compose! {
     fn events()(
         (id, repository, source) in (texts(), texts(), texts()),
-        category in prop_oneof![Just(Category::Push), Just(Category::Pull), Just(Category::Delete)],
+        category in categories(),
         target in maybe(prop_oneof![
             Just(DeleteTarget::Tag), Just(DeleteTarget::Manifest), Just(DeleteTarget::Repository)
         ]),
@@ -153,6 +153,14 @@ fn records() -> impl Strategy<Value = Record> {
                 last,
             }
         }),
+        (registries(), texts(), categories(), times()).prop_map(|(registry, source, category, first)| {
+            Record::Reported {
+                registry,
+                source,
+                category,
+                first,
+            }
+        }),
         (registries(), texts(), texts(), times(), times()).prop_map(
             |(registry, source, reason, start, end)| Record::Gap {
                 registry,
@@ -181,24 +189,6 @@ proptest! {
         let line = encode(&record).unwrap();
         prop_assert!(!line.contains('\n'));
         prop_assert_eq!(decode(&line).unwrap(), record);
-    }
-}
-
-fn used() -> WorkloadUse {
-    let reference = "registry.example.com/team/app:v1";
-    WorkloadUse {
-        namespace: "shop".into(),
-        kind: "Deployment".into(),
-        name: "web".into(),
-        container: "app".into(),
-        container_type: ContainerType::Container,
-        reference: reference.into(),
-        image: std::sync::Arc::new(reference.parse().unwrap()),
-        running: None,
-        lifecycle: Lifecycle::Running,
-        pods: 3,
-        ready_pods: 2,
-        since: at(5.0),
     }
 }
 
@@ -258,227 +248,168 @@ fn what_is_not_of_this_form_is_refused_in_words() {
     }
 }
 
-/// A store with a little of everything.
-async fn filled(folder: &Path) -> PathBuf {
-    let path = folder.join("events.db");
-    let store = SqliteStore::open(&path, |_, _| {}).unwrap();
-    let terms = Terms {
-        retention: SignedDuration::from_hours(720),
-        quota: Some(100_000),
-    };
-    store.keep(registry(), terms).await.unwrap();
-    let pulls: Vec<_> = (0..2500)
-        .map(|n| raw(&format!("g{n} {} b GET v{} @A", 1000 + n, n % 7)))
-        .collect();
-    for part in pulls.chunks(50) {
-        append(&store, delivery(part.to_vec())).await;
+/// Takes all events but those it has.
+#[derive(Default)]
+struct Taker {
+    taken: Vec<Record>,
+    steps: usize,
+}
+
+impl TransferWriter for Taker {
+    fn write(&mut self, records: Vec<Record>) -> BoxFuture<'_, Result<Written, StoreError>> {
+        let mut written = Written::default();
+        self.steps += 1;
+        for record in records {
+            if self.taken.contains(&record) {
+                written.duplicates += u64::from(matches!(record, Record::Event { .. }));
+                continue;
+            }
+            written.events += u64::from(matches!(record, Record::Event { .. }));
+            self.taken.push(record);
+        }
+        futures::future::ready(Ok(written)).boxed()
     }
-    let others = "p1 1 a PUT v1 @A\nh1 2 c HEAD v1 @A\ng1 3 c GET - @A\nd1 4 a DELETE v2 -\nd2 5 a DELETE - @Z\n\
-                  p2 80000 a PUT v2 @B received=90000\nd3 80001 a DELETE - @B";
-    append(&store, delivery(raws(others))).await;
-    let mut elsewhere = raw("5e0f3c1a-0000-4000-8000-00000000001f 7 a GET v1 @A");
-    elsewhere.event.repository = "a".to_owned();
-    elsewhere.event.time = None;
-    elsewhere.event.instance_id = Some("i1".to_owned());
-    append(&store, delivery(vec![elsewhere.clone()])).await;
-    let other = RegistryKey {
-        uid: "2".to_owned(),
-        ..registry()
+}
+
+impl Taker {
+    fn import(&mut self, lines: &str, skip: u64) -> Result<Progress, TransferError> {
+        block_on(import(&mut lines.as_bytes(), self, skip, |_| {}))
+    }
+}
+
+/// A source, events g1, g2, …, and the end.
+fn file(events: usize) -> Vec<String> {
+    let source = Record::Source {
+        registry: registry(),
+        source: "notifications".to_owned(),
+        since: at(1.0),
+        last_delivery: at(9.0),
+        last_event: None,
+        stored: 5,
+        duplicates: 0,
+        ignored: 0,
+        quarantined: 0,
     };
-    append(
-        &store,
-        Delivery {
-            registry: other,
-            source: "second".to_owned(),
-            ..delivery(vec![elsewhere])
-        },
-    )
-    .await;
-    let unreadable = Quarantined {
-        reason: "Malformed",
-        body: b"{".to_vec(),
+    let mut records = vec![Record::Header { version: VERSION }, source];
+    records.extend((1..=events).map(|number| Record::Event {
+        registry: registry(),
+        event: Box::new(raw(&format!("g{number} {number} a GET v1 @A"))),
+    }));
+    records.push(Record::End);
+    let lines = records
+        .iter()
+        .map(|record| format!("{}\n", encode(record).unwrap()));
+    lines.collect()
+}
+
+#[test]
+fn an_import_goes_on_behind_the_lines_that_were_taken() {
+    let lines = file(5);
+    let whole = lines.concat();
+    let mut taker = Taker::default();
+    let cut = taker.import(&lines[..5].concat(), 0).unwrap_err();
+    assert!(matches!(cut, TransferError::CutOff(5)), "{cut}");
+    let rest = taker.import(&whole, 5).unwrap();
+    // Of the events, the last one taken was looked up, and two are new.
+    let expected = Progress {
+        lines: 8,
+        bytes: whole.len() as u64,
+        events: 2,
+        duplicates: 1,
     };
-    append(
-        &store,
-        Delivery {
-            quarantined: Some(unreadable),
-            ..empty(2000.0)
-        },
-    )
-    .await;
-    store.linked().await.unwrap();
-    // Some facts outlive their events.
-    store.purge(registry(), at(1500.0)).await.unwrap();
-    let name = "registry.example.com/team/app".parse().unwrap();
-    store
-        .save_uses("c1".to_owned(), at(9.0), vec![(name, vec![used()])])
-        .await
-        .unwrap();
-    store.close().await.unwrap();
-    path
+    assert_eq!(rest, expected);
+    assert_eq!(taker.taken.len(), 8);
 }
 
-async fn exported(path: &Path, scope: Scope) -> String {
-    let mut reader = SqliteReader::open(path, scope).unwrap();
-    let mut out = Vec::new();
-    export(&mut reader, &mut out, |_| {}).await.unwrap();
-    String::from_utf8(out).unwrap()
-}
-
-async fn imported(path: &Path, lines: &str) -> Result<Progress, TransferError> {
-    let mut writer = SqliteWriter::open(path).unwrap();
-    import(&mut BufReader::new(lines.as_bytes()), &mut writer, |_| {}).await
-}
-
-#[tokio::test]
-async fn an_import_into_a_new_file_is_exported_as_the_same_lines_and_answers_the_same() {
-    let folder = TempDir::new().unwrap();
-    let first = filled(folder.path()).await;
-    let second = folder.path().join("second.db");
-    let lines = exported(&first, Scope::default()).await;
-    for word in [
-        "registry",
-        "source",
-        "instance",
-        "gap",
-        "tagPoints",
-        "pointersEnd",
-        "manifest",
-        "removed",
-        "uses",
-        "ran",
-        "event",
-        "end",
+#[test]
+fn lines_that_were_not_taken_are_not_passed_over() {
+    let lines = file(5);
+    let whole = lines.concat();
+    let mut taker = Taker::default();
+    taker.import(&lines[..4].concat(), 0).unwrap_err();
+    for (skip, refused) in [
+        (6, "line 6 was not there"),
+        (8, "nothing is left"),
+        (9, "nothing is left"),
     ] {
-        assert!(lines.contains(&format!("\n{{\"{word}\":")), "no {word}");
+        let error = taker.import(&whole, skip).unwrap_err().to_string();
+        assert!(error.contains(refused), "{skip}: {error}");
     }
-    let taken = imported(&second, &lines).await.unwrap();
-    assert_eq!(taken.lines, lines.lines().count() as u64);
-    assert_eq!(taken.duplicates, 0);
-    assert!(exported(&second, Scope::default()).await == lines);
+    // Where there are no events among them, nothing is passed over.
+    assert_eq!(Taker::default().import(&whole, 2).unwrap().events, 5);
+}
 
-    let answers = async |path: &Path| {
-        let store = SqliteStore::open(path, |_, _| {}).unwrap();
-        // What was purged and is linked again from raw events that stay a little longer goes again.
-        store.purge(registry(), at(1500.0)).await.unwrap();
-        let path = || REPOSITORY.to_owned();
-        let answers = (
-            all(&store).await,
-            store.tags(registry(), path()).await.unwrap(),
-            store.tag_pointers(registry(), path()).await.unwrap(),
-            store.sources(registry()).await.unwrap(),
-        );
-        store.close().await.unwrap();
-        answers
+#[test]
+fn an_import_that_makes_no_sense_is_refused_in_words() {
+    let lines = file(2);
+    let [header, source, first, second, end] = lines.as_slice() else {
+        panic!("{lines:?}");
     };
-    assert_eq!(answers(&second).await, answers(&first).await);
-    assert_eq!(crate::store::check(&second).unwrap().damages, [""; 0]);
-}
-
-#[tokio::test]
-async fn the_same_file_again_changes_nothing() {
-    let folder = TempDir::new().unwrap();
-    let path = filled(folder.path()).await;
-    let lines = exported(&path, Scope::default()).await;
-    let again = imported(&path, &lines).await.unwrap();
-    assert_eq!(again.events, 0);
-    assert!(again.duplicates > 2000, "{again:?}");
-    assert!(exported(&path, Scope::default()).await == lines);
-}
-
-#[tokio::test]
-async fn an_export_goes_on_after_a_line_and_the_parts_are_the_whole() {
-    let folder = TempDir::new().unwrap();
-    let first = filled(folder.path()).await;
-    let lines = exported(&first, Scope::default()).await;
-    let is_event = |line: &&str| line.starts_with("{\"event\"");
-    let whole: Vec<&str> = lines.lines().filter(is_event).collect();
-    for at in [0, 1, 2, whole.len() / 2, whole.len() - 1] {
-        let Record::Event { registry, event } = decode(whole[at]).unwrap() else {
-            panic!("an event");
-        };
-        let after = EventKey {
-            registry,
-            repository: event.event.repository,
-            time: event.time,
-            id: event.event.id,
-        };
-        let scope = Scope {
-            after: Some(after),
-            ..Scope::default()
-        };
-        let rest = exported(&first, scope).await;
-        let rest: Vec<&str> = rest.lines().filter(is_event).collect();
-        assert!(rest == whole[at + 1..], "after event {at}");
+    let newer = header.replace(&format!(":{VERSION}"), &format!(":{}", VERSION + 1));
+    for (file, says, taken) in [
+        (vec![&newer, source], "line 1 cannot be taken", 0),
+        (vec![source, first], "does not say that this is an export", 0),
+        (
+            vec![header, first, end],
+            "line 2 names a source that no line before it tells of",
+            1,
+        ),
+        (vec![header, source, first, second], "cut off after line 4", 4),
+        (vec![], "cut off after line 0", 0),
+    ] {
+        let text: String = file.into_iter().map(String::as_str).collect();
+        let mut taker = Taker::default();
+        let error = taker.import(&text, 0).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+        assert_eq!(taker.taken.len(), taken, "{says}");
     }
+    let torn = lines.concat();
+    let torn = &torn[..torn.len() - end.len() - 5];
+    let error = Taker::default().import(torn, 0).unwrap_err();
+    assert!(matches!(error, TransferError::CutOff(3)), "{error}");
 }
 
-#[tokio::test]
-async fn a_file_that_was_cut_off_is_taken_as_far_as_it_goes_and_says_so() {
-    let folder = TempDir::new().unwrap();
-    let first = filled(folder.path()).await;
-    let lines = exported(&first, Scope::default()).await;
-    let second = folder.path().join("second.db");
-    let cut = &lines[..lines.len() / 2];
-    let error = imported(&second, cut).await.unwrap_err();
-    assert!(matches!(error, TransferError::CutOff(_)), "{error}");
-    // At the end of a line it is as cut.
-    let cut = &lines[..=lines[..lines.len() - 20].rfind('\n').unwrap()];
-    let error = imported(&second, cut).await.unwrap_err();
-    assert!(matches!(error, TransferError::CutOff(_)), "{error}");
-    // The whole file then adds what is missing.
-    imported(&second, &lines).await.unwrap();
-    assert!(exported(&second, Scope::default()).await == lines);
-
-    assert!(matches!(
-        imported(&second, "{\"end\":{}}\n").await,
-        Err(TransferError::NoHeader)
-    ));
-    let spoilt = lines.replacen("\"category\":\"Pull\"", "\"category\":\"Peek\"", 1);
-    assert!(matches!(
-        imported(&second, &spoilt).await,
-        Err(TransferError::Line { .. })
-    ));
-}
-
-#[tokio::test]
-async fn a_scope_leaves_out_other_registries_and_what_happened_before() {
-    let folder = TempDir::new().unwrap();
-    let path = filled(folder.path()).await;
-    let scope = Scope {
-        registry: Some(("default".to_owned(), "registry".to_owned())),
-        since: Some(at(2000.0)),
-        after: None,
-    };
-    let lines = exported(&path, scope).await;
-    assert!(!lines.contains("\"uses\""));
-    let times: Vec<Timestamp> = lines
-        .lines()
-        .filter_map(|line| match decode(line).unwrap() {
-            Record::Event { event, .. } => Some(event.time),
-            _ => None,
+#[test]
+fn a_step_is_bounded_by_lines_and_by_bytes() {
+    let mut taker = Taker::default();
+    taker.import(&file(1_998).concat(), 0).unwrap();
+    assert_eq!(taker.steps, 3, "2,001 lines");
+    let actor = "x".repeat(1 << 20);
+    let long: String = file(9)
+        .into_iter()
+        .map(|line| {
+            line.replace(
+                "\"userAgent\":\"",
+                &format!("\"actor\":\"{actor}\",\"userAgent\":\""),
+            )
         })
         .collect();
-    assert_eq!(times.len(), 1502, "g1000 to g2499, p2 and d3");
-    assert!(times.iter().all(|time| *time >= at(2000.0)));
-    let nobody = Scope {
-        registry: Some(("default".to_owned(), "none".to_owned())),
-        ..Scope::default()
-    };
-    assert_eq!(exported(&path, nobody).await.lines().count(), 2);
+    let mut taker = Taker::default();
+    taker.import(&long, 0).unwrap();
+    assert_eq!(taker.steps, 3, "9 lines of a mebibyte");
 }
 
-#[tokio::test]
-async fn an_export_tells_how_it_was_when_it_began() {
-    let folder = TempDir::new().unwrap();
-    let path = filled(folder.path()).await;
-    let lines = exported(&path, Scope::default()).await;
-    let store = SqliteStore::open(&path, |_, _| {}).unwrap();
-    let mut reader = SqliteReader::open(&path, Scope::default()).unwrap();
-    append(&store, delivery(vec![raw("late 99999 a GET v9 @A")])).await;
-    let mut out = Vec::new();
-    export(&mut reader, &mut out, |_| {}).await.unwrap();
-    assert!(String::from_utf8(out).unwrap() == lines);
-    let refused = SqliteWriter::open(&path).unwrap_err();
-    assert!(refused.to_string().contains("only one may run"), "{refused}");
+#[test]
+fn a_reading_that_ends_without_its_last_record_is_an_error() {
+    let (mut giving, mut taking) = parts::<()>(|()| StoreError::Closed);
+    block_on(async {
+        giving
+            .push(Record::Header { version: VERSION })
+            .await
+            .map_err(|_| ())
+            .unwrap();
+        giving.end(Ok(())).await;
+        assert_eq!(taking.next().await.unwrap().len(), 1);
+        assert!(matches!(taking.next().await, Err(StoreError::Read(_))));
+
+        let (mut giving, mut taking) = parts::<()>(|()| StoreError::Closed);
+        giving.push(Record::End).await.map_err(|_| ()).unwrap();
+        giving.end(Ok(())).await;
+        assert_eq!(taking.next().await.unwrap(), [Record::End]);
+        assert!(taking.next().await.unwrap().is_empty());
+
+        let (giving, mut taking) = parts::<()>(|()| StoreError::Closed);
+        giving.end(Err(Stop::Failed(()))).await;
+        assert!(matches!(taking.next().await, Err(StoreError::Closed)));
+    });
 }

@@ -225,7 +225,7 @@ fn what_a_row_does_not_say_is_absent() {
 fn a_delete_says_what_it_removed_or_is_ignored() {
     let one = format!("sha256:{}", "1".repeat(64));
     let kind = "application/vnd.oci.image.index.v1+json";
-    for (object, line) in [
+    for (mut object, line) in [
         (
             json!({"digest": one, "mediaType": kind}),
             Some("DeleteManifest shop/web @11 = x"),
@@ -244,7 +244,6 @@ fn a_delete_says_what_it_removed_or_is_ignored() {
         (json!({"tag": "no tag"}), None),
         (json!({"digest": 7}), None),
     ] {
-        let mut object = object;
         object["repository"] = json!("shop/web");
         let body = json!({"id": "x", "action": "delete", "target": object});
         brings(body.to_string(), line.as_slice(), i64::from(line.is_none()));

@@ -7,6 +7,7 @@ mod server;
 mod sharded;
 mod sharing;
 mod tls;
+mod transfer;
 
 use std::sync::{Arc, Mutex};
 

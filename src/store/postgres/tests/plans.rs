@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use tokio_postgres::{Client, types::ToSql};
 
 use super::{
-    super::{facts, linker, logical, manifests, opened, parts, pointers, purge, query, relink, sealing},
+    super::{
+        facts, linker, logical, manifests, opened, parts, pointers, purge, query, relink, sealing, transfer,
+    },
     Postgres, connect,
 };
 use crate::store::{conformance::Backend, scan::Kind};
@@ -246,4 +248,24 @@ async fn a_stretch_of_one_day_looks_into_its_partition_alone() {
     let plan = plan(&client, relink::RAW_IN_SPAN, &[&1_i64, &today, &(today + 1)]).await;
     assert_eq!(plan.matches(" on raw_events").count(), 1, "{plan}");
     store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_reads_events_in_the_order_of_an_index() {
+    let backend = Postgres::fresh().await;
+    backend.open().await.close().await.unwrap();
+    let client = connect(&backend.url).await;
+    client.batch_execute(FILL).await.unwrap();
+    client
+        .batch_execute("SET plan_cache_mode = force_custom_plan; SET enable_sort = off")
+        .await
+        .unwrap();
+    let plan = plan(
+        &client,
+        transfer::EVENTS,
+        &[&1_i64, &0_i64, &[0_u8].as_slice(), &0_i64],
+    )
+    .await;
+    // An append merges what is in order.
+    assert!(!plan.contains("Sort  (") && !plan.contains("Seq Scan"), "{plan}");
 }

@@ -58,7 +58,7 @@ async fn lay_out() -> LaidOut {
 }
 
 pub(super) struct Sharded {
-    url: String,
+    pub(super) url: String,
     changes: Changes,
 }
 

@@ -13,21 +13,25 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::SqliteStore;
+use super::{SqliteReader, SqliteStore, SqliteWriter};
 use crate::store::{
-    RegistryKey,
-    conformance::{Backend, conformance},
+    RegistryKey, StoreError,
+    conformance::{
+        Backend, conformance,
+        transfer::{Carried, transfer},
+    },
+    transfer::{Scope, TransferReader, TransferWriter},
 };
 
 type Changes = Arc<Mutex<Vec<(RegistryKey, Vec<String>)>>>;
 
-pub(super) struct Sqlite {
+pub(in crate::store) struct Sqlite {
     folder: TempDir,
     changes: Changes,
 }
 
 impl Sqlite {
-    pub(super) fn path(&self) -> PathBuf {
+    pub(in crate::store) fn path(&self) -> PathBuf {
         self.folder.path().join("events.db")
     }
 }
@@ -58,8 +62,20 @@ impl Backend for Sqlite {
     }
 }
 
+impl Carried for Sqlite {
+    async fn reader(&self, scope: Scope) -> Result<Box<dyn TransferReader>, StoreError> {
+        Ok(Box::new(SqliteReader::open(&self.path(), scope)?))
+    }
+
+    async fn writer(&self) -> Result<Box<dyn TransferWriter>, StoreError> {
+        Ok(Box::new(SqliteWriter::open(&self.path())?))
+    }
+}
+
 mod conformance_suite {
     use super::Sqlite;
 
     super::conformance!(Sqlite);
+    super::transfer!(Sqlite);
+    super::transfer!(Sqlite => Sqlite);
 }

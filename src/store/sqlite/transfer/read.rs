@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path, sync::mpsc};
 
-use futures::future::BoxFuture;
+use futures::{executor::block_on, future::BoxFuture};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Row, params, types::Type};
 
@@ -14,88 +14,45 @@ use super::super::{
 };
 use crate::store::{
     RegistryKey, StoreError,
-    transfer::{EventKey, Fact, Record, Scope, TransferReader, VERSION},
+    transfer::{EventKey, Events, Fact, Parts, Reading, Record, Scope, Stop, TransferReader, VERSION, parts},
     usage,
 };
 
-/// Records of one part.
-const PART: usize = 1_000;
-/// Parts made ahead of whoever takes them.
-const AHEAD: usize = 2;
-
 /// Reads a file that a running store may be writing.
 #[derive(Debug)]
-pub struct SqliteReader {
-    parts: tokio::sync::mpsc::Receiver<rusqlite::Result<Vec<Record>>>,
-}
+pub struct SqliteReader(Reading);
 
 impl SqliteReader {
     /// Fails where the file has not the schema that this version knows. From then on all
     /// is as it is now, whatever is written meanwhile.
     pub fn open(path: &Path, scope: Scope) -> Result<Self, StoreError> {
         let connection = schema::open_current(path)?;
-        let (send, parts) = tokio::sync::mpsc::channel(AHEAD);
+        let (mut parts, reading) = parts(|error: rusqlite::Error| StoreError::Read(error.to_string()));
         let (began, begins) = mpsc::channel();
         std::thread::Builder::new()
             .name("store-reader".to_owned())
             .spawn(move || {
-                let mut parts = Parts {
-                    send,
-                    part: Vec::new(),
-                };
-                if let Err(Stop::Sqlite(error)) = read(&connection, &scope, &began, &mut parts) {
-                    // Nobody takes it any more: then nobody asks why either.
-                    let _ = parts.send.blocking_send(Err(error));
-                }
+                let done = read(&connection, &scope, &began, &mut parts);
+                block_on(parts.end(done));
             })
             .map_err(|error| StoreError::Open(error.to_string()))?;
         // Gone without a word where it failed: then the first part says why.
         let _ = begins.recv();
-        Ok(Self { parts })
+        Ok(Self(reading))
     }
 }
 
 impl TransferReader for SqliteReader {
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Record>, StoreError>> {
-        Box::pin(async {
-            match self.parts.recv().await {
-                None => Ok(Vec::new()),
-                Some(part) => part.map_err(|error| StoreError::Read(error.to_string())),
-            }
-        })
+        Box::pin(self.0.next())
     }
 }
 
-enum Stop {
-    Sqlite(rusqlite::Error),
-    /// Nobody takes the records any more.
-    Nobody,
-}
+type Output = Parts<rusqlite::Error>;
+type Outcome<T = ()> = Result<T, Stop<rusqlite::Error>>;
 
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-struct Parts {
-    send: tokio::sync::mpsc::Sender<rusqlite::Result<Vec<Record>>>,
-    part: Vec<Record>,
-}
-
-impl Parts {
-    fn push(&mut self, record: Record) -> Result<(), Stop> {
-        self.part.push(record);
-        if self.part.len() < PART {
-            return Ok(());
-        }
-        self.flush()
-    }
-
-    fn flush(&mut self) -> Result<(), Stop> {
-        let part = std::mem::take(&mut self.part);
-        self.send.blocking_send(Ok(part)).map_err(|_| Stop::Nobody)
-    }
+fn push(parts: &mut Output, record: Record) -> Outcome {
+    block_on(parts.push(record))
 }
 
 struct Registry {
@@ -103,17 +60,12 @@ struct Registry {
     key: RegistryKey,
 }
 
-fn read(
-    connection: &Connection,
-    scope: &Scope,
-    began: &mpsc::Sender<()>,
-    parts: &mut Parts,
-) -> Result<(), Stop> {
+fn read(connection: &Connection, scope: &Scope, began: &mpsc::Sender<()>, parts: &mut Output) -> Outcome {
     let snapshot = connection.unchecked_transaction()?;
     // The first read fixes what is seen.
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     let _ = began.send(());
-    parts.push(Record::Header { version: VERSION })?;
+    push(parts, Record::Header { version: VERSION })?;
     let registries = registries(&snapshot, scope, parts)?;
     for registry in &registries {
         sources(&snapshot, registry, parts)?;
@@ -123,17 +75,16 @@ fn read(
             facts(&snapshot, registry, repository, path, parts)
         })?;
     }
-    if scope.registry.is_none() {
+    if scope.takes_uses() {
         uses(&snapshot, parts)?;
         spans(&snapshot, parts)?;
     }
     events(&snapshot, &registries, scope, parts)?;
-    parts.push(Record::End)?;
-    parts.flush()
+    push(parts, Record::End)
 }
 
 /// By namespace, name and uid, as all that follows.
-fn registries(connection: &Connection, scope: &Scope, parts: &mut Parts) -> Result<Vec<Registry>, Stop> {
+fn registries(connection: &Connection, scope: &Scope, parts: &mut Output) -> Outcome<Vec<Registry>> {
     let mut found = Vec::new();
     let mut statement = connection.prepare(
         "SELECT id, namespace, name, uid, retention, quota, released FROM registries
@@ -146,23 +97,24 @@ fn registries(connection: &Connection, scope: &Scope, parts: &mut Parts) -> Resu
             name: row.get(2)?,
             uid: row.get(3)?,
         };
-        if let Some((namespace, name)) = &scope.registry
-            && (&key.namespace, &key.name) != (namespace, name)
-        {
+        if !scope.takes(&key) {
             continue;
         }
-        parts.push(Record::Registry {
-            registry: key.clone(),
-            retention: row.get::<_, Option<i64>>(4)?.map(SignedDuration::from_secs),
-            quota: row.get(5)?,
-            released: optional(row, 6)?,
-        })?;
+        push(
+            parts,
+            Record::Registry {
+                registry: key.clone(),
+                retention: row.get::<_, Option<i64>>(4)?.map(SignedDuration::from_secs),
+                quota: row.get(5)?,
+                released: optional(row, 6)?,
+            },
+        )?;
         found.push(Registry { id: row.get(0)?, key });
     }
     Ok(found)
 }
 
-fn sources(connection: &Connection, registry: &Registry, parts: &mut Parts) -> Result<(), Stop> {
+fn sources(connection: &Connection, registry: &Registry, parts: &mut Output) -> Outcome {
     let mut statement = connection.prepare_cached(
         "SELECT id, name, since, last_delivery, last_event, stored, duplicates, ignored, quarantined
          FROM sources WHERE registry = ?1 ORDER BY name",
@@ -170,41 +122,64 @@ fn sources(connection: &Connection, registry: &Registry, parts: &mut Parts) -> R
     let mut rows = statement.query([registry.id])?;
     while let Some(row) = rows.next()? {
         let (id, source): (i64, String) = (row.get(0)?, row.get(1)?);
-        parts.push(Record::Source {
-            registry: registry.key.clone(),
-            source: source.clone(),
-            since: time(row, 2)?,
-            last_delivery: time(row, 3)?,
-            last_event: optional(row, 4)?,
-            stored: row.get(5)?,
-            duplicates: row.get(6)?,
-            ignored: row.get(7)?,
-            quarantined: row.get(8)?,
-        })?;
+        push(
+            parts,
+            Record::Source {
+                registry: registry.key.clone(),
+                source: source.clone(),
+                since: time(row, 2)?,
+                last_delivery: time(row, 3)?,
+                last_event: optional(row, 4)?,
+                stored: row.get(5)?,
+                duplicates: row.get(6)?,
+                ignored: row.get(7)?,
+                quarantined: row.get(8)?,
+            },
+        )?;
         let mut statement = connection
             .prepare_cached("SELECT id, first, last FROM instances WHERE source = ?1 ORDER BY id")?;
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
-            parts.push(Record::Instance {
-                registry: registry.key.clone(),
-                source: source.clone(),
-                id: row.get::<_, IdText>(0)?.0,
-                first: time(row, 1)?,
-                last: time(row, 2)?,
-            })?;
+            push(
+                parts,
+                Record::Instance {
+                    registry: registry.key.clone(),
+                    source: source.clone(),
+                    id: row.get::<_, IdText>(0)?.0,
+                    first: time(row, 1)?,
+                    last: time(row, 2)?,
+                },
+            )?;
+        }
+        let mut statement = connection
+            .prepare_cached("SELECT category, first FROM reported WHERE source = ?1 ORDER BY category")?;
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            push(
+                parts,
+                Record::Reported {
+                    registry: registry.key.clone(),
+                    source: source.clone(),
+                    category: row.get::<_, Column<_>>(0)?.0,
+                    first: time(row, 1)?,
+                },
+            )?;
         }
         let mut statement = connection.prepare_cached(
             "SELECT reason, start, end FROM gaps WHERE source = ?1 ORDER BY start, end, reason",
         )?;
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
-            parts.push(Record::Gap {
-                registry: registry.key.clone(),
-                source: source.clone(),
-                reason: row.get(0)?,
-                start: time(row, 1)?,
-                end: time(row, 2)?,
-            })?;
+            push(
+                parts,
+                Record::Gap {
+                    registry: registry.key.clone(),
+                    source: source.clone(),
+                    reason: row.get(0)?,
+                    start: time(row, 1)?,
+                    end: time(row, 2)?,
+                },
+            )?;
         }
     }
     Ok(())
@@ -215,8 +190,8 @@ fn each_repository(
     connection: &Connection,
     registry: &Registry,
     after: &str,
-    mut each: impl FnMut(i64, &str) -> Result<(), Stop>,
-) -> Result<(), Stop> {
+    mut each: impl FnMut(i64, &str) -> Outcome,
+) -> Outcome {
     let mut statement = connection.prepare_cached(
         "SELECT id, path FROM repositories WHERE registry = ?1 AND path > ?2 ORDER BY path",
     )?;
@@ -282,23 +257,26 @@ fn facts(
     registry: &Registry,
     repository: i64,
     path: &str,
-    parts: &mut Parts,
-) -> Result<(), Stop> {
+    parts: &mut Output,
+) -> Outcome {
     for (sql, fact) in FACTS {
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query([repository])?;
         while let Some(row) = rows.next()? {
-            parts.push(Record::Fact {
-                registry: registry.key.clone(),
-                repository: path.to_owned(),
-                fact: fact(row)?,
-            })?;
+            push(
+                parts,
+                Record::Fact {
+                    registry: registry.key.clone(),
+                    repository: path.to_owned(),
+                    fact: fact(row)?,
+                },
+            )?;
         }
     }
     Ok(())
 }
 
-fn uses(connection: &Connection, parts: &mut Parts) -> Result<(), Stop> {
+fn uses(connection: &Connection, parts: &mut Output) -> Outcome {
     let mut statement = connection.prepare(
         "SELECT c.uid, c.as_of, u.repository, u.uses
          FROM usage_clusters c JOIN last_uses u ON u.cluster = c.id ORDER BY c.uid, u.repository",
@@ -310,18 +288,22 @@ fn uses(connection: &Connection, parts: &mut Parts) -> Result<(), Stop> {
         let Ok(repository) = repository.parse() else {
             continue;
         };
-        parts.push(Record::Uses {
-            cluster: row.get(0)?,
-            as_of: time(row, 1)?,
-            repository,
-            uses: usage::decode(&uses)
-                .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Text, Box::new(error)))?,
-        })?;
+        push(
+            parts,
+            Record::Uses {
+                cluster: row.get(0)?,
+                as_of: time(row, 1)?,
+                repository,
+                uses: usage::decode(&uses).map_err(|error| {
+                    rusqlite::Error::FromSqlConversionFailure(3, Type::Text, Box::new(error))
+                })?,
+            },
+        )?;
     }
     Ok(())
 }
 
-fn spans(connection: &Connection, parts: &mut Parts) -> Result<(), Stop> {
+fn spans(connection: &Connection, parts: &mut Output) -> Outcome {
     let mut statement = connection.prepare(
         "SELECT s.what, s.start, s.end, c.uid, s.repository
          FROM usage_clusters c JOIN usage_spans s ON s.cluster = c.id
@@ -333,39 +315,40 @@ fn spans(connection: &Connection, parts: &mut Parts) -> Result<(), Stop> {
         let (Ok(repository), Some(span)) = (repository.parse(), usage::span(span_row(row)?)) else {
             continue;
         };
-        parts.push(Record::Ran {
-            cluster: row.get(3)?,
-            repository,
-            span,
-        })?;
+        push(
+            parts,
+            Record::Ran {
+                cluster: row.get(3)?,
+                repository,
+                span,
+            },
+        )?;
     }
     Ok(())
 }
 
 /// By registry, repository, time and id.
-fn events(
-    connection: &Connection,
-    registries: &[Registry],
-    scope: &Scope,
-    parts: &mut Parts,
-) -> Result<(), Stop> {
+fn events(connection: &Connection, registries: &[Registry], scope: &Scope, parts: &mut Output) -> Outcome {
     let since = scope.since.map_or(i64::MIN, nanoseconds);
     for registry in registries {
-        let after = match &scope.after {
-            Some(after) if order(&registry.key) < order(&after.registry) => continue,
-            Some(after) if registry.key == after.registry => Some(after),
-            _ => None,
+        let after = match scope.events_of(&registry.key) {
+            Events::Nothing => continue,
+            Events::After(after) => Some(after),
+            Events::All => None,
         };
         let sources = source_names(connection, registry)?;
-        let mut of_repository = |repository: i64, path: &str, from: (i64, &str)| {
+        let mut of_repository = |repository: i64, path: &str, from: (i64, &str)| -> Outcome {
             let mut statement = connection.prepare_cached(EVENTS)?;
             let mut rows = statement.query(params![repository, from.0, Id(from.1), since])?;
             while let Some(row) = rows.next()? {
                 let source = sources.get(&row.get(0)?).map_or("", String::as_str);
-                parts.push(Record::Event {
-                    registry: registry.key.clone(),
-                    event: Box::new(rows::raw(row, path, source)?),
-                })?;
+                push(
+                    parts,
+                    Record::Event {
+                        registry: registry.key.clone(),
+                        event: Box::new(rows::raw(row, path, source)?),
+                    },
+                )?;
             }
             Ok(())
         };
@@ -393,10 +376,6 @@ pub(in super::super) const EVENTS: &str = concat!(
     " FROM raw_events e WHERE e.repository = ?1 AND (e.time, e.id) > (?2, ?3) AND e.time >= ?4
       ORDER BY e.time, e.id"
 );
-
-fn order(key: &RegistryKey) -> [&str; 3] {
-    [&key.namespace, &key.name, &key.uid]
-}
 
 fn source_names(connection: &Connection, registry: &Registry) -> rusqlite::Result<HashMap<i64, String>> {
     connection

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::super::{
     append, gaps,
-    known::{registry_id, repository_id},
+    known::Known,
     opened::Opened,
     pointers, relink,
     schema::{self, FileLock},
@@ -23,9 +23,6 @@ use crate::{
     },
 };
 
-/// Past this many names the memory of their ids starts afresh.
-const MOST_NAMES: usize = 50_000;
-
 /// Writes on the caller's thread, and links what it writes: the file is ready for use
 /// after each step.
 #[derive(Debug)]
@@ -36,11 +33,10 @@ pub struct SqliteWriter {
     _lock: FileLock,
 }
 
-/// Ids of rows by the names that records give. Forgotten after a rollback.
+/// What records name, as the file has it. Forgotten after a rollback.
 #[derive(Debug, Default)]
 struct Ids {
-    registries: HashMap<RegistryKey, i64>,
-    repositories: HashMap<(i64, String), i64>,
+    known: Known,
     sources: HashMap<(i64, String), i64>,
 }
 
@@ -135,6 +131,21 @@ fn write(
                 .execute(params![source, Id(id), Column(*first), Column(*last)])
                 .map(drop)
         }
+        Record::Reported {
+            registry,
+            source,
+            category,
+            first,
+        } => {
+            let source = ids.source(connection, registry, source)?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO reported (source, category, first) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO UPDATE SET first = min(first, excluded.first)",
+                )?
+                .execute(params![source, Column(*category), Column(*first)])
+                .map(drop)
+        }
         Record::Gap {
             registry,
             source,
@@ -186,16 +197,13 @@ fn write_event(
     touched: &mut Touched,
     written: &mut Written,
 ) -> rusqlite::Result<()> {
-    let path = &stored.event.repository;
     let source = ids.source(connection, registry, &stored.source)?;
-    let repository = ids.repository(connection, registry, path)?;
-    if !append::insert(connection, repository, source, stored)? {
+    let known = ids.known.registry(connection, registry)?;
+    if !append::take(connection, registry, known, source, touched, stored)? {
         written.duplicates += 1;
         return Ok(());
     }
     written.events += 1;
-    let time = nanoseconds(stored.time);
-    touched.add(repository, registry, path, time, time);
     connection
         .prepare_cached("UPDATE sources SET kept = kept + 1 WHERE id = ?1")?
         .execute([source])
@@ -345,17 +353,7 @@ fn write_span(
 
 impl Ids {
     fn registry(&mut self, connection: &Connection, key: &RegistryKey) -> rusqlite::Result<i64> {
-        if let Some(id) = self.registries.get(key) {
-            return Ok(*id);
-        }
-        let id = match registry_id(connection, key)? {
-            Some(id) => id,
-            None => connection
-                .prepare_cached("INSERT INTO registries (namespace, name, uid) VALUES (?1, ?2, ?3)")?
-                .insert(params![key.namespace, key.name, key.uid])?,
-        };
-        self.registries.insert(key.clone(), id);
-        Ok(id)
+        Ok(self.known.registry(connection, key)?.id)
     }
 
     fn repository(
@@ -364,22 +362,11 @@ impl Ids {
         key: &RegistryKey,
         path: &str,
     ) -> rusqlite::Result<i64> {
-        let registry = self.registry(connection, key)?;
-        let name = (registry, path.to_owned());
-        if let Some(id) = self.repositories.get(&name) {
-            return Ok(*id);
-        }
-        let id = match repository_id(connection, registry, path)? {
-            Some(id) => id,
-            None => connection
-                .prepare_cached("INSERT INTO repositories (registry, path) VALUES (?1, ?2)")?
-                .insert(params![registry, path])?,
-        };
-        if self.repositories.len() >= MOST_NAMES {
-            self.repositories.clear();
-        }
-        self.repositories.insert(name, id);
-        Ok(id)
+        let (repository, _) = self
+            .known
+            .registry(connection, key)?
+            .repository(connection, path)?;
+        Ok(repository.id)
     }
 
     /// A file has the record of a source before its events.
