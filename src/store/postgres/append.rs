@@ -17,7 +17,7 @@ use super::{
     quarantine,
     raw::{self, Columns},
     sent::{self, Key, Marks, NumberedEvent, Sent},
-    session::{Parameters, Session},
+    session::{Parameters, Session, begin_keeping_plans},
     values::{Numbered, get, id_bytes, nanoseconds},
 };
 use crate::{
@@ -194,7 +194,7 @@ async fn write_all<'a>(
     let new = sent::distinct(&events(resolved), &HashSet::new());
     let columns = Columns::of(&new);
     let ((), rows) = try_join!(
-        session.batch_execute(BEGIN_ALL),
+        session.batch_execute(begin_keeping_plans!()),
         columns.insert_all(session, &statements.insert_all, &processes)
     )?;
     if usize::try_from(rows) != Ok(new.len()) {
@@ -378,10 +378,6 @@ async fn quarantine(session: &Session, one: &Resolved<'_>) -> Result<(), Failure
     }
     quarantine::keep(session, one.source, received, body).await
 }
-
-/// The plans of what follows hold for any values, and must hold when small tables have grown.
-const BEGIN_ALL: &str =
-    "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
 
 /// Another operator may have been first.
 const REPORTED: &str =

@@ -22,7 +22,7 @@ use super::{
     failure::Failure,
     relink::Linking,
     schema::repository_lock,
-    session::{Database, Parameters, Session, within},
+    session::{Database, Parameters, Session, begin_keeping_plans, within},
     values::get,
 };
 use crate::store::{RegistryKey, StoreError, spans::Spans};
@@ -33,7 +33,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(500);
 /// While events come, linking takes at most one part in this many of the time: a repository
 /// that is busy is linked for many events at once, one that is not at once.
-const SHARE: u32 = 2;
+const SHARE: u32 = 3;
 /// How long one transaction may take.
 const LINK_WITHIN: Duration = Duration::from_secs(30);
 /// How long somebody who asked waits for a database that refuses.
@@ -223,7 +223,7 @@ impl Linker {
         let named: Parameters<'_> = &[&repository];
         // Marks are read once the lock is had.
         let ((), lock, marks, name) = try_join!(
-            session.batch_execute("BEGIN; SET LOCAL synchronous_commit = off"),
+            session.batch_execute(BEGIN),
             session.run(&try_lock, lock),
             session.run(&marks, of),
             session.run(&name, named)
@@ -302,15 +302,17 @@ impl Marks {
             return Ok(());
         };
         session
-            .execute(CLEAR, &[&repository, first, last, mark, &self.of])
+            .query_by_values(CLEAR, &[&repository, first, last, mark, &self.of])
             .await?;
         Ok(())
     }
 }
 
+const BEGIN: &str = concat!(begin_keeping_plans!(), "; SET LOCAL synchronous_commit = off");
+
 const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1)";
 
-const NAME: &str = "SELECT g.id, g.namespace, g.name, g.uid, r.path
+pub(super) const NAME: &str = "SELECT g.id, g.namespace, g.name, g.uid, r.path
      FROM repositories r JOIN registries g ON g.id = r.registry WHERE r.id = $1";
 
 /// Each repository by one step in the index.

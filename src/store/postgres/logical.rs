@@ -244,11 +244,11 @@ impl Parted<'_> {
             return Ok(());
         };
         session
-            .execute(DELETE, &[&repository, &categories, first, last, id])
+            .query_by_values(DELETE, &[&repository, &categories, first, last, id])
             .await?;
         if !tag.is_empty() {
             session
-                .execute(DELETE_TAGS, &[&repository, &categories, first, last, id, tag])
+                .query_by_values(DELETE_TAGS, &[&repository, &categories, first, last, id, tag])
                 .await?;
         }
         Ok(())

@@ -262,7 +262,7 @@ async fn uncover(
     }
     let tags: Vec<&str> = changed.iter().map(String::as_str).collect();
     let rows = session
-        .query(LATER_POINTS, &[&repository, &last, &all, &tags, &digests])
+        .query_by_values(LATER_POINTS, &[&repository, &last, &all, &tags, &digests])
         .await?;
     let later: Vec<(String, i64, Vec<u8>)> = rows
         .iter()

@@ -275,8 +275,8 @@ macro_rules! insert {
 /// $21 and $22 are processes, each once.
 pub(super) const INSERT_ALL: &str = concat!(
     insert!(),
-    " AND (SELECT count(*) FROM instances
-         WHERE (source, id) IN (SELECT * FROM unnest($21::bigint[], $22::bytea[]))) = cardinality($21)
+    " AND (SELECT count(*) FROM unnest($21::bigint[], $22::bytea[]) AS spoke (source, id)
+             JOIN instances i ON i.source = spoke.source AND i.id = spoke.id) = cardinality($21)
      ON CONFLICT DO NOTHING"
 );
 

@@ -211,7 +211,7 @@ impl Linking<'_> {
         };
         let ids: Vec<Vec<u8>> = decided.iter().map(|stored| id_bytes(&stored.event.id)).collect();
         self.session
-            .query(sql, &[&self.repository, &first, &last, &ids])
+            .query_by_values(sql, &[&self.repository, &first, &last, &ids])
             .await
     }
 }
@@ -251,18 +251,19 @@ pub(super) const RAW_IN_SPAN: &str = concat!(
     " FROM raw_events e WHERE e.repository = $1 AND e.time >= $2 AND e.time <= $3"
 );
 
-/// Pulls of these groups from $2 on and before $3, and after $4 and to $5.
+/// Pulls of these groups from $2 on and before $3, and after $4 and to $5. Groups are looked up
+/// in a table of hashes, never joined.
 pub(super) const NEIGHBOURS: &str = concat!(
     "SELECT ",
     raw_columns!(),
     " FROM raw_events e WHERE e.repository = $1 AND e.time >= $2 AND e.time < $3
-         AND e.category = 2 AND (e.digest, coalesce(e.address, ''::bytea)) IN
-             (SELECT * FROM unnest($6::bytea[], $7::bytea[]))
+         AND e.category = 2 AND ((e.digest, coalesce(e.address, ''::bytea)) IN
+             (SELECT * FROM unnest($6::bytea[], $7::bytea[]))) IS TRUE
      UNION ALL SELECT ",
     raw_columns!(),
     " FROM raw_events e WHERE e.repository = $1 AND e.time > $4 AND e.time <= $5
-         AND e.category = 2 AND (e.digest, coalesce(e.address, ''::bytea)) IN
-             (SELECT * FROM unnest($6::bytea[], $7::bytea[]))"
+         AND e.category = 2 AND ((e.digest, coalesce(e.address, ''::bytea)) IN
+             (SELECT * FROM unnest($6::bytea[], $7::bytea[]))) IS TRUE"
 );
 
 /// Deletes, whenever they were, of these requests, save those in the stretch itself.

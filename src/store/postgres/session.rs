@@ -6,6 +6,7 @@ use std::{fmt, future::Future, ops::Deref, sync::Arc, time::Duration};
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
 };
+use futures::try_join;
 use tokio::sync::Semaphore;
 use tokio_postgres::{Row, RowStream, Statement, error::SqlState, types::ToSql};
 
@@ -45,6 +46,15 @@ pub(super) enum Role {
     /// Of a command beside it.
     Command,
 }
+
+/// Begins a transaction in which plans are kept: for statements that search by index whatever
+/// the values. What was planned while tables were small then holds when they have grown.
+macro_rules! begin_keeping_plans {
+    () => {
+        "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
+    };
+}
+pub(super) use begin_keeping_plans;
 
 pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -192,6 +202,22 @@ impl Session {
         let statement = self.statement(sql).await?;
         let parameters = parameters.iter().copied();
         Ok(self.client()?.query_raw(&statement, parameters).await?)
+    }
+
+    /// Plans for these very values where plans are otherwise kept: for lists in whose length
+    /// the best plan lies.
+    pub(super) async fn query_by_values(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let statement = self.statement(sql).await?;
+        let ((), rows, ()) = try_join!(
+            self.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan"),
+            self.run(&statement, parameters),
+            self.batch_execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        )?;
+        Ok(rows)
     }
 
     pub(super) async fn query_opt(

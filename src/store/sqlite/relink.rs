@@ -29,11 +29,7 @@ pub(super) fn relink(
     opened: &mut Opened,
     touched: &TouchedRepository,
 ) -> rusqlite::Result<()> {
-    let linking = Linking {
-        connection,
-        touched,
-        sources: source_names(connection, touched.id)?,
-    };
+    let linking = Linking { connection, touched };
     for (first, last) in touched.spans.iter() {
         let span = Span {
             first: timestamp(first)?,
@@ -47,7 +43,6 @@ pub(super) fn relink(
 struct Linking<'a> {
     connection: &'a Connection,
     touched: &'a TouchedRepository,
-    sources: HashMap<i64, String>,
 }
 
 /// Whose pull of what: without edges from indexes to children, the linker pairs only pulls
@@ -142,13 +137,9 @@ impl Linking<'_> {
         Ok(())
     }
 
+    /// Through which source it came does not matter to linking.
     fn raw(&self, row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
-        let source: i64 = row.get(0)?;
-        rows::raw(
-            row,
-            &self.touched.path,
-            self.sources.get(&source).map_or("", String::as_str),
-        )
+        rows::raw(row, &self.touched.path, "")
     }
 
     /// The digests among those that raw events name that are known to be manifests: what is
@@ -213,16 +204,6 @@ fn row_group(row: &Row<'_>) -> rusqlite::Result<Group> {
     let Column(digest) = row.get(8)?;
     let address: Option<Column<IpAddr>> = row.get(11)?;
     Ok((digest, address.map(|Column(ip)| ip.to_canonical())))
-}
-
-fn source_names(connection: &Connection, repository: i64) -> rusqlite::Result<HashMap<i64, String>> {
-    connection
-        .prepare_cached(
-            "SELECT id, name FROM sources
-             WHERE registry = (SELECT registry FROM repositories WHERE id = ?1)",
-        )?
-        .query_map([repository], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
 }
 
 /// All from ?2 to ?3, both included.

@@ -206,6 +206,7 @@ async fn a_database_that_is_away_is_told_leaves_a_gap_and_is_used_again_without_
     }
     ask(&home, "usage", &spec, |_| Ok(())).await?;
     answers(&home, "usage", &acknowledged, "WindowBeforeCoverage").await?;
+    told(&home, ("True", "EventsReceived"), 1).await?;
 
     let unavailable = async |operator: &Operator| {
         operator

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use tokio_postgres::{Client, types::ToSql};
 
 use super::{
+    super::session::begin_keeping_plans,
     super::{
-        facts, linker, logical, manifests, opened, parts, pointers, purge, query, relink, sealing, transfer,
+        append, changes, counts, facts, linker, logical, manifests, opened, parts, pointers, purge, query,
+        raw, relink, sealing, transfer,
     },
     Postgres, connect,
 };
@@ -268,4 +270,58 @@ async fn an_export_reads_events_in_the_order_of_an_index() {
     .await;
     // An append merges what is in order.
     assert!(!plan.contains("Sort  (") && !plan.contains("Seq Scan"), "{plan}");
+}
+
+/// A plan that is kept was made for no values, perhaps when tables were empty.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plans_that_are_kept_search_by_index() {
+    let backend = Postgres::fresh().await;
+    backend.open().await.close().await.unwrap();
+    let client = connect(&backend.url).await;
+    client.batch_execute(begin_keeping_plans!()).await.unwrap();
+    let nothing = |parameters: usize| vec!["NULL"; parameters].join(", ");
+    for (number, (sql, parameters, expected)) in [
+        (
+            raw::INSERT_ALL,
+            nothing(22),
+            "Index Cond: ((repository = sent.repository) AND (id = sent.id))",
+        ),
+        (counts::NOTE, nothing(15), "Index Cond"),
+        (append::LOCK_SOURCES, nothing(1), "Index Cond"),
+        (linker::MARKS, nothing(2), "Index Cond"),
+        (linker::NAME, nothing(1), "Index Cond"),
+        (
+            relink::RAW_IN_SPAN,
+            "1, 5, 6".to_owned(),
+            "Index Cond: ((repository = $1) AND (\"time\" >= $2) AND (\"time\" <= $3))",
+        ),
+        (
+            relink::NEIGHBOURS,
+            "1, 1, 5, 6, 9, NULL, NULL".to_owned(),
+            "Index Cond: ((repository = $1) AND (\"time\" > $4) AND (\"time\" <= $5))",
+        ),
+        (
+            relink::DELETES_OF_REQUESTS,
+            "1, NULL, 5, 6".to_owned(),
+            "request_id_idx",
+        ),
+        (manifests::DELETES_BY_DIGEST, nothing(2), "digest_idx"),
+        (pointers::HELD, nothing(3), "(tag = ANY ($2))"),
+        (pointers::KEPT, nothing(4), "(tag = ANY ($2))"),
+        (pointers::ENDS, nothing(5), "(tag = ANY ($2))"),
+        (opened::UNSEAL, nothing(4), "Index Cond"),
+        (changes::TELL, nothing(5), "Insert on changes"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        client
+            .batch_execute(&format!("PREPARE kept_{number} AS {sql}"))
+            .await
+            .unwrap();
+        let plan = plan(&client, &format!("EXECUTE kept_{number} ({parameters})"), &[]).await;
+        assert!(!plan.contains("Seq Scan on"), "{sql}:\n{plan}");
+        assert!(!plan.contains("Join"), "{sql}:\n{plan}");
+        assert!(plan.contains(expected), "{sql}:\n{plan}");
+    }
 }
