@@ -94,11 +94,11 @@ async fn main() -> Result<()> {
         Task::Many(options) => many::run(&options).await,
         Task::Hold { pods } => hold(pods).await,
         Task::Once { reader, server } => {
-            let measured = reader::here(reader, &client::operators_client(&server.kubeconfig)?).await?;
+            let measured = reader::here(reader, &reader::operators_client(&server.kubeconfig)?).await?;
             println!("{}", serde_json::to_string(&measured)?);
             Ok(())
         }
-        Task::Decode { server } => reader::decode(&client::operators_client(&server.kubeconfig)?).await,
+        Task::Decode { server } => reader::decode(&reader::operators_client(&server.kubeconfig)?).await,
     }
 }
 

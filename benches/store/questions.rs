@@ -113,7 +113,7 @@ fn clients() -> Result<Vec<(&'static str, Clients)>> {
 fn network(of: NetworkType) -> Result<Clients> {
     let network = Network::new::<&str>(ForwardedAddress::Untrusted, &[], &[])?;
     Ok(Clients::only(move |client: EventClient<'_>| {
-        network.client(client.address).network_type == Some(of)
+        network.client(client.address, client.network_type).network_type == Some(of)
     }))
 }
 

@@ -81,7 +81,7 @@ async fn in_postgres(options: &Options) -> Result<()> {
     let others = options
         .all
         .map_or(0, |all| all.saturating_sub(options.events) / part);
-    let mut server = Server::start()?;
+    let mut server = Server::start().await?;
     let begun = Instant::now();
     fill::postgres::fill(&mut server, history, others).await?;
     println!("filled in {:.0} s", begun.elapsed().as_secs_f64());

@@ -12,9 +12,9 @@ const SETTINGS: [&str; 2] = ["shared_buffers=2GB", "max_wal_size=4GB"];
 pub(crate) struct Server(PostgresServer);
 
 impl Server {
-    pub(crate) fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let folder = std::env::temp_dir();
-        Ok(Self(PostgresServer::start_with(&folder, &SETTINGS)?))
+        Ok(Self(PostgresServer::start_with(&folder, &SETTINGS).await?))
     }
 
     /// Starts it again with these settings, in place of those of the last time.
@@ -29,8 +29,8 @@ impl Server {
         // So that there is little left to write when it has to end in time.
         client.batch_execute("CHECKPOINT").await?;
         drop(client);
-        self.0.end()?;
-        self.0.begin()?;
+        self.0.end().await?;
+        self.0.begin().await?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Ways of reading a cluster. Each is measured in a fresh process, so that none inherits
 //! another's memory.
 
+mod client;
 mod decode;
 mod inventory;
 mod raw;
@@ -19,6 +20,7 @@ use kube::Client;
 use local_cluster::Access;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use client::operators_client;
 pub(crate) use decode::decode;
 
 use crate::{ground, process::Process};
