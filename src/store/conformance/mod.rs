@@ -87,6 +87,7 @@ macro_rules! conformance {
             pointers::{
                 a_tag_points_where_the_newest_event_says,
                 a_late_event_moves_no_pointer_back,
+                a_late_event_tells_beside_a_delete_that_comes_with_it,
                 deletes_end_pointers,
                 tags_tell_their_last_push_and_pull_and_delete,
                 pointers_as_events_come_equal_those_of_all_facts,

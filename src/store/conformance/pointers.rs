@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     event::{
-        fixture::{START, at},
+        fixture::{START, at, raws},
         pointer,
     },
     image::Digest,
@@ -73,6 +73,15 @@ pub(crate) async fn a_late_event_moves_no_pointer_back<B: Backend>() {
         pointers(&store).await,
         ["v1 @A 100", "v1 @B 200", "v1 @C 250", "v1 @B 300"]
     );
+}
+
+pub(crate) async fn a_late_event_tells_beside_a_delete_that_comes_with_it<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    append_lines(&backend, &store, "g1 25 a GET v1 @C\ng2 44 a GET v1 @C").await;
+    append(&store, delivery(raws("d1 24 a DELETE - @A\nh1 40 a HEAD v1 @A"))).await;
+    backend.settle(&store).await;
+    assert_eq!(pointers(&store).await, ["v1 @C 25", "v1 @A 40", "v1 @C 44"]);
 }
 
 pub(crate) async fn deletes_end_pointers<B: Backend>() {

@@ -49,6 +49,9 @@ pub(super) async fn learn(
         for (tag, time, digest) in &known.kept {
             let times = points.entry(tag.clone()).or_default();
             times.entry(*time).or_default().insert(digest.clone());
+            // Perhaps as the next fact after a stretch before this one: nothing was looked for
+            // after it then.
+            changed.insert(tag.clone());
         }
         let news = known.news(&points);
         changed.extend(keep(session, repository, &news).await?);
