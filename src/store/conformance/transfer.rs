@@ -97,7 +97,7 @@ pub(super) async fn fill<B: Backend>(backend: &B) {
     for part in pulls.chunks(250) {
         append(&store, delivery(part.to_vec())).await;
     }
-    let others = "p1 1 a PUT v1 @A\nh1 2 c HEAD v1 @A\ng1 3 c GET - @A\nd1 4 a DELETE v2 -\nd2 5 a DELETE - @Z\n\
+    let others = "p1 1 a PUT v1 @A\nh1 2 c HEAD v1 @A\nq1 3 c GET - @A\nd1 4 a DELETE v2 -\nd2 5 a DELETE - @Z\n\
                   p2 80000 a PUT v2 @B received=90000\nd3 80001 a DELETE - @B";
     append(&store, delivery(raws(others))).await;
     let mut elsewhere = raw("5e0f3c1a-0000-4000-8000-00000000001f 7 a GET v1 @A");
