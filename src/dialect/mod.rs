@@ -26,6 +26,7 @@ mod tests;
 mod zot;
 
 use http::HeaderMap;
+use jiff::Timestamp;
 use thiserror::Error;
 
 pub use handshake::Handshake;
@@ -208,6 +209,23 @@ impl Parsed {
             Ok(Some(event)) => self.events.push(event),
             Ok(None) | Err(NotText) => self.ignored += 1,
         }
+    }
+}
+
+/// Within so many seconds the same message is taken for one that was sent again, where it has neither an id nor a time.
+const SENT_AGAIN_WITHIN: i64 = 300;
+
+/// The event under a key that also tells it from the same content at another time, where nothing in it does: else a
+/// tag that is pushed again would be a push that is known already.
+#[must_use]
+pub fn told_apart(event: RegistryEvent, received: Timestamp) -> RegistryEvent {
+    if event.time.is_some() || has_own_id(&event) {
+        return event;
+    }
+    let stretch = received.as_second().div_euclid(SENT_AGAIN_WITHIN);
+    RegistryEvent {
+        id: format!("{}@{stretch}", event.id),
+        ..event
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use crate::{
-    dialect::Handshake,
+    dialect::{Handshake, told_apart},
     store::{Appended, CONFIRMATION_ASKED, Delivery, EventLog, Quarantined, StoreError},
 };
 
@@ -272,7 +272,11 @@ async fn deliver(
 fn understand(entry: &Entry, received: Timestamp, headers: &HeaderMap, body: &[u8]) -> Delivery {
     match entry.format.parse(headers, body) {
         Ok(parsed) => Delivery {
-            events: parsed.events,
+            events: parsed
+                .events
+                .into_iter()
+                .map(|event| told_apart(event, received))
+                .collect(),
             ignored: parsed.ignored,
             ..empty(entry, received)
         },

@@ -192,3 +192,23 @@ fn a_key_made_of_content_stays_the_same_from_version_to_version() {
         "sha256:54e92b480629b56f2d2a099ae0bf91fc3c457d51c3107642e38b9f37d9cd5d50"
     );
 }
+
+#[test]
+fn what_has_neither_id_nor_time_is_told_apart_by_when_it_came() {
+    use crate::dialect::told_apart;
+    let push = || event(Category::Push, None, "shop/web".to_owned());
+    let at = |second| Timestamp::from_second(1_770_000_000 + second).unwrap();
+    let id = |event, second| told_apart(event, at(second)).id;
+    let nameless = || named(push(), None);
+    assert_eq!(id(nameless(), 0), id(nameless(), 60), "sent again");
+    assert_ne!(id(nameless(), 0), id(nameless(), 900), "another push");
+    assert_eq!(id(named(push(), Some("7")), 0), "7");
+    let timed = || {
+        let event = RegistryEvent {
+            time: Some(at(0)),
+            ..push()
+        };
+        named(event, None)
+    };
+    assert_eq!(id(timed(), 0), id(timed(), 900));
+}
