@@ -66,7 +66,16 @@ impl Decode {
     pub fn run(&self, streams: &mut Streams<'_>) -> Result<(), String> {
         let format = format(&self.format)?;
         let headers = match &self.headers {
-            Some(file) => headers(file).map_err(|error| format!("{}: {error}", file.display()))?,
+            Some(file) => {
+                let name = file.display();
+                let (headers, left_out) = headers(file).map_err(|error| format!("{name}: {error}"))?;
+                if left_out > 0 {
+                    let told =
+                        format!("{name}: no header can have the name or the value of {left_out} of these");
+                    writeln!(streams.told, "{told}: left out").map_err(to_string)?;
+                }
+                headers
+            }
             None => HeaderMap::new(),
         };
         let is_standard_input = self.file == Path::new("-");
@@ -120,25 +129,28 @@ fn bounded(input: &mut (impl Read + ?Sized)) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// Nothing of the file is quoted: it may hold a credential.
-fn headers(file: &Path) -> Result<HeaderMap, String> {
+/// And how many were left out, since no header can be so: a description may have words in a header's place. Nothing of
+/// the file is quoted: it may hold a credential.
+fn headers(file: &Path) -> Result<(HeaderMap, usize), String> {
     let named: BTreeMap<String, Values> = serde_json::from_slice(&open(file)?)
         .map_err(|_| "the headers are no JSON object of names and texts, or lists of texts")?;
-    let mut headers = HeaderMap::new();
+    let (mut headers, mut left_out) = (HeaderMap::new(), 0);
     for (name, values) in named {
         let values = match values {
             Values::One(value) => vec![value],
             Values::Several(values) => values,
         };
         for value in values {
-            let name = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| "the headers have a name that no header can have")?;
-            let value = HeaderValue::from_bytes(value.as_bytes())
-                .map_err(|_| format!("the header {name} has a value that no header can have"))?;
-            headers.append(name, value);
+            let name = HeaderName::from_bytes(name.as_bytes());
+            let value = HeaderValue::from_bytes(value.as_bytes());
+            if let (Ok(name), Ok(value)) = (name, value) {
+                headers.append(name, value);
+            } else {
+                left_out += 1;
+            }
         }
     }
-    Ok(headers)
+    Ok((headers, left_out))
 }
 
 fn decoded(event: RegistryEvent) -> Decoded {

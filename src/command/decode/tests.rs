@@ -25,7 +25,9 @@ fn said(words: &[&str], mut input: &[u8]) -> Result<String, String> {
         told: &mut told,
         is_terminal: false,
     });
-    assert!(told.is_empty(), "{told:?}");
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.is_empty() || told.contains("left out"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
     assert!(
         outcome.is_ok() || out.is_empty(),
         "nothing is printed with an error"
@@ -128,6 +130,7 @@ fn headers_of_another_shape_are_refused_and_not_quoted() {
         json!({}),
         json!({"X-One": "a", "x-two": ["a", "b"], "X-None": []}),
         json!({"Authorization": "<the raw secret, no \"Bearer \" prefix>", "X-Name": "é"}),
+        json!({"<your header>": "a", "X-Two": "hunter2\r\nx: y"}),
     ] {
         fs::write(&file, good.to_string()).unwrap();
         assert!(said(&words, PULL).is_ok(), "{good}");
@@ -139,8 +142,6 @@ fn headers_of_another_shape_are_refused_and_not_quoted() {
         json!({"x": 2}).to_string(),
         json!({"x": {"hunter2": "hunter2"}}).to_string(),
         json!({"x": ["hunter2", null]}).to_string(),
-        json!({"hunter2 ": "a"}).to_string(),
-        json!({"x": "hunter2\r\nx: y"}).to_string(),
     ] {
         fs::write(&file, &bad).unwrap();
         let error = said(&words, PULL).unwrap_err();
