@@ -22,7 +22,7 @@ mod json;
 mod nexus;
 mod quay;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod zot;
 
 use http::HeaderMap;

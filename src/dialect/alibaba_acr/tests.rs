@@ -1,9 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::dialect::{Format, tests::support::Fixtures};
+use crate::dialect::{Format, tests::Fixtures};
 
-const ALIBABA: Fixtures = Fixtures(Format::AlibabaACR, "alibaba-acr");
+const ALIBABA: Fixtures = Fixtures(Format::AlibabaACR);
 
 #[test]
 fn each_fixture_brings_what_it_tells() {
@@ -50,10 +50,7 @@ fn each_fixture_brings_what_it_tells() {
 fn rows_come_one_in_a_line_as_well() {
     let rows = ALIBABA.body("access-log-batch");
     let lines: Vec<String> = rows.as_array().unwrap().iter().map(Value::to_string).collect();
-    assert_eq!(
-        ALIBABA.parse(lines.join("\n").as_bytes()),
-        ALIBABA.parse(rows.to_string().as_bytes())
-    );
+    assert_eq!(ALIBABA.read(lines.join("\n")), ALIBABA.read(rows.to_string()));
 }
 
 #[test]
@@ -164,13 +161,10 @@ fn a_delete_has_to_name_its_tag_or_its_digest() {
 #[test]
 fn more_than_any_delivery_has_is_refused() {
     let records = |count: usize| json!({ "Records": vec![json!({}); count] }).to_string();
-    assert_eq!(
-        ALIBABA.parse(records(MAX_ENTRIES).as_bytes()).unwrap().ignored,
-        10_000
-    );
-    ALIBABA.refuse(&records(MAX_ENTRIES + 1), "TooManyEntries");
+    assert_eq!(ALIBABA.read(records(MAX_ENTRIES)).unwrap().ignored, 10_000);
+    ALIBABA.refuse(records(MAX_ENTRIES + 1), "TooManyEntries");
     let rows = r#"{"action": "GetBlob"}"#.repeat(MAX_ENTRIES + 1);
-    ALIBABA.refuse(&rows, "TooManyEntries");
+    ALIBABA.refuse(rows, "TooManyEntries");
 }
 
 #[test]
@@ -185,8 +179,8 @@ fn a_body_of_something_else_is_refused() {
     ] {
         ALIBABA.refuse(body, reason);
     }
-    ALIBABA.refuse(&"[".repeat(1_000), "TooDeep");
-    assert_eq!(ALIBABA.parse(b"[]"), Ok(Parsed::default()));
+    ALIBABA.refuse("[".repeat(1_000), "TooDeep");
+    assert_eq!(ALIBABA.read(b"[]"), Ok(Parsed::default()));
 }
 
 #[test]
@@ -203,20 +197,24 @@ fn samples_of_others_decode_as_they_should() {
     let pull_in_batch = row("Pull test-ns/test-repo:v1 method GET", CLIENT, 6);
     let pull_from_vpc = row("Pull test-ns/test-repo:v1 method GET", &vpc, 2);
     let push = row("Push test-ns/test-repo:v1 method PUT", CLIENT, 3);
-    ALIBABA.samples_bring(&[
-        ("access-log-batch", &[&pull_in_batch], 1),
-        ("access-log-delete-tag", &[&delete], 0),
-        ("access-log-get-blob-ignore", &[], 1),
-        ("access-log-pull-internet", &[&pull], 0),
-        ("access-log-pull-vpc", &[&pull_from_vpc], 0),
-        ("access-log-push", &[&push], 0),
-        ("eventbridge-build-completed-ignore", &[], 1),
-        (
-            "eventbridge-push-completed-GUESSED-data",
-            &["Push scan/mix-vuls:1.0.3@6f at 2020-11-19T13:04:41Z id 45ef4de1-7c35-447a-bd93-fab000000001"],
-            0,
-        ),
-        ("openapi-list-event-center-record", &[], 1),
-        ("trigger-webhook-push", &["Push namespace/repoTest:latest@45"], 0),
-    ]);
+    ALIBABA.samples_bring(
+        "alibaba-acr",
+        &[
+            ("access-log-batch", &[&pull_in_batch], 1),
+            ("access-log-delete-tag", &[&delete], 0),
+            ("access-log-get-blob-ignore", &[], 1),
+            ("access-log-pull-internet", &[&pull], 0),
+            ("access-log-pull-vpc", &[&pull_from_vpc], 0),
+            ("access-log-push", &[&push], 0),
+            ("eventbridge-build-completed-ignore", &[], 1),
+            (
+                "eventbridge-push-completed-GUESSED-data",
+                &["Push scan/mix-vuls:1.0.3@6f at 2020-11-19T13:04:41Z \
+                     id 45ef4de1-7c35-447a-bd93-fab000000001"],
+                0,
+            ),
+            ("openapi-list-event-center-record", &[], 1),
+            ("trigger-webhook-push", &["Push namespace/repoTest:latest@45"], 0),
+        ],
+    );
 }

@@ -2,37 +2,40 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    dialect::{
-        Format::Artifactory,
-        tests::{brings, samples, with},
-    },
+    dialect::{Format, tests::Fixtures},
     event::DeleteTarget,
 };
 
+const ARTIFACTORY: Fixtures = Fixtures(Format::Artifactory);
+
+fn with(name: &str, pointer: &str, value: Value) -> Option<RegistryEvent> {
+    ARTIFACTORY.one(&ARTIFACTORY.with(name, pointer, value))
+}
+
 #[test]
-fn pushes_promotions_and_deletes_of_a_tag() {
-    for (name, line) in [
-        ("pushed", "Push docker-local/shop/web :v1 @1111"),
-        ("promoted", "Push docker-prod/shop/web :v1 @1111"),
-        ("deleted", "Delete Tag docker-local/shop/web :v1 @1111"),
-        ("pushed-by-digest", "Push docker-local/shop/web @2222"),
+fn each_fixture_brings_what_it_tells() {
+    ARTIFACTORY.bring(&[
         (
             "a-proxy-fills-its-cache",
-            "Push docker-hub-cache/library/base :latest @3333",
+            &["Push docker-hub-cache/library/base:latest@33"],
+            0,
         ),
+        ("another-domain", &[], 1),
+        ("deleted", &["Delete Tag docker-local/shop/web:v1@11"], 0),
+        ("nothing-but-the-least", &["Push docker-local/web"], 0),
+        ("promoted", &["Push docker-prod/shop/web:v1@11"], 0),
+        ("pushed", &["Push docker-local/shop/web:v1@11"], 0),
+        ("pushed-by-digest", &["Push docker-local/shop/web@22"], 0),
         (
             "the-data-alone",
-            "Push docker-hub-cache/library/base :latest @3333",
+            &["Push docker-hub-cache/library/base:latest@33"],
+            0,
         ),
-        ("nothing-but-the-least", "Push docker-local/web"),
-    ] {
-        brings(Artifactory, name, &[line], 0);
-    }
+    ]);
 }
 
 #[test]
 fn other_domains_and_unknown_types_are_ignored() {
-    brings(Artifactory, "another-domain", &[], 1);
     for (pointer, value) in [
         ("/event_type", json!("scanned")),
         ("/event_type", json!(null)),
@@ -43,11 +46,7 @@ fn other_domains_and_unknown_types_are_ignored() {
         ("/data/image_name", json!("i".repeat(255))),
         ("/data/sha256", json!(1)),
     ] {
-        assert_eq!(
-            with(Artifactory, "pushed", &[(pointer, value)]),
-            None,
-            "{pointer}"
-        );
+        assert_eq!(with("pushed", pointer, value), None, "{pointer}");
     }
 }
 
@@ -61,7 +60,7 @@ fn a_delete_is_of_what_the_tag_names() {
         (json!(null), None),
         (json!(7), None),
     ] {
-        let event = with(Artifactory, "deleted", &[("/data/tag", tag.clone())]);
+        let event = with("deleted", "/data/tag", tag.clone());
         assert_eq!(event.and_then(|event| event.target), target, "{tag}");
     }
 }
@@ -69,35 +68,39 @@ fn a_delete_is_of_what_the_tag_names() {
 #[test]
 fn a_digest_that_is_none_is_absent() {
     for sha256 in ["sample_checksum", "", "0123"] {
-        let event = with(Artifactory, "pushed", &[("/data/sha256", json!(sha256))]);
+        let event = with("pushed", "/data/sha256", json!(sha256));
         assert_eq!(event.unwrap().digest, None, "{sha256}");
     }
 }
 
 #[test]
 fn a_body_that_is_no_object_is_an_error() {
-    let error = Artifactory.parse(&HeaderMap::new(), b"[]").unwrap_err();
-    assert_eq!(error.reason(), "UnexpectedShape");
+    ARTIFACTORY.refuse("[]", "UnexpectedShape");
 }
 
 #[test]
-fn samples_of_others() {
-    samples(
-        Artifactory,
+fn samples_of_others_decode_as_they_should() {
+    ARTIFACTORY.samples_bring(
         "jfrog-artifactory",
         &[
-            ("artifact-deployed-ignore", &[]),
+            ("artifact-deployed-ignore", &[], 1),
             (
                 "docker-deleted",
-                &["Delete Tag sample_repo/sample_arch :sample_image"],
+                &["Delete Tag sample_repo/sample_arch:sample_image"],
+                0,
             ),
-            ("docker-promoted", &["Push sample_repo/sample_arch :sample_image"]),
-            ("docker-pushed", &["Push sample_repo/sample_arch :sample_image"]),
+            (
+                "docker-promoted",
+                &["Push sample_repo/sample_arch:sample_image"],
+                0,
+            ),
+            ("docker-pushed", &["Push sample_repo/sample_arch:sample_image"], 0),
             (
                 "docker-pushed-data",
-                &["Push docker-remote-cache/library/ubuntu :latest @35c4"],
+                &["Push docker-remote-cache/library/ubuntu:latest@35"],
+                0,
             ),
-            ("docker-pushed-full", &["Push docker-local/team/app :1.4.2 @0824"]),
+            ("docker-pushed-full", &["Push docker-local/team/app:1.4.2@08"], 0),
         ],
     );
 }

@@ -197,7 +197,7 @@ fn a_key_made_of_content_stays_the_same_from_version_to_version() {
 fn what_has_neither_id_nor_time_is_told_apart_by_when_it_came() {
     use crate::dialect::told_apart;
     let push = || super::event(Category::Push, None, "shop/web".to_owned());
-    let at = |second| Timestamp::from_second(1_770_000_000 + second).unwrap();
+    let at = |second: i64| Timestamp::from_second(1_770_000_000 + second).unwrap();
     let id = |event, second| told_apart(event, at(second)).id;
     let nameless = || named(push(), None);
     assert_eq!(id(nameless(), 0), id(nameless(), 60), "sent again");

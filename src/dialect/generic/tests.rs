@@ -5,15 +5,60 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    dialect::{
-        Format::Generic,
-        tests::{brings, folder, told},
-    },
+    dialect::{Format, tests::Fixtures},
     event::AddressSource,
 };
 
-fn read(body: impl AsRef<[u8]>) -> Result<Parsed, DialectError> {
-    Generic.parse(&HeaderMap::new(), body.as_ref())
+const GENERIC: Fixtures = Fixtures(Format::Generic);
+
+#[test]
+fn each_fixture_brings_what_it_tells() {
+    GENERIC.bring(&[
+        (
+            "deletes",
+            &[
+                "Delete Tag shop/web:v1 id 1",
+                "Delete Manifest shop/web@11 id 2",
+                "Delete Repository shop/web id 3",
+                "Delete Tag shop/web:v1@11 id 4",
+            ],
+            1,
+        ),
+        (
+            "from-an-access-log",
+            &[
+                "Push shop/web:v1@11 method PUT from Peer 203.0.113.24 by ci with crane/0.22.1 \
+                 at 2026-03-08T10:00:00.058Z id 0000000000000000000000000000003a",
+                "Pull shop/web:v1@11 method HEAD from Peer 203.0.113.24 with containerd/v2.1.4 \
+                 at 2026-03-08T10:00:00.085Z id 00000000000000000000000000000055",
+                "Pull shop/web@11 method GET from Peer 203.0.113.24 with odd \"agent\" \\ é \
+                 at 2026-03-08T10:00:00.229Z id 000000000000000000000000000000e5",
+                "Delete Tag shop/web:v0 method DELETE from Peer 203.0.113.24 by ci with crane/0.22.1 \
+                 at 2026-03-08T10:00:00.467Z id 000000000000000000000000000001d3",
+                "Delete Manifest shop/web@22 method DELETE from Peer 203.0.113.24 by ci with crane/0.22.1 \
+                 at 2026-03-08T10:00:00.579Z id 00000000000000000000000000000243",
+            ],
+            0,
+        ),
+        ("lines", &["Pull shop/web:v1 id 1", "Pull shop/web:v2 id 2"], 0),
+        (
+            "list",
+            &[
+                "Push shop/web:v1@11 method PUT from Header 198.51.100.7 network Public \
+                 through 198.51.100.7, 10.0.0.9 by ci at 2026-03-07T09:00:00Z id 1",
+                "Push shop/web@aa network Private",
+            ],
+            5,
+        ),
+        (
+            "pull",
+            &[
+                "Pull shop/web:v1@11 method GET from Peer 203.0.113.24 by deploy with containerd/v2.1.4 \
+                 at 2026-03-07T09:00:00.25Z id 4f2c",
+            ],
+            0,
+        ),
+    ]);
 }
 
 /// What a record with these fields beside its category and repository brings.
@@ -23,49 +68,11 @@ fn one(fields: Value) -> Option<RegistryEvent> {
         panic!("{fields} are no fields");
     };
     record.as_object_mut().unwrap().extend(fields);
-    let parsed = read(record.to_string()).unwrap();
-    assert_eq!(parsed.events.len() + usize::try_from(parsed.ignored).unwrap(), 1);
-    parsed.events.into_iter().next()
-}
-
-#[test]
-fn a_record_alone_in_a_list_and_in_lines() {
-    brings(
-        Generic,
-        "pull",
-        &[
-            "Pull shop/web :v1 @1111 by GET from Peer 203.0.113.24 as deploy at 2026-03-07T09:00:00.25Z id 4f2c",
-        ],
-        0,
-    );
-    brings(
-        Generic,
-        "list",
-        &[
-            "Push shop/web :v1 @1111 by PUT from Header 198.51.100.7 Public as ci at 2026-03-07T09:00:00Z id 1",
-            "Push shop/web @aaaa Private",
-        ],
-        5,
-    );
-    let lines = fs::read(folder(Generic).join("lines.jsonl")).unwrap();
-    let events = read(lines).unwrap().events;
-    let lines: Vec<String> = events.iter().map(told).collect();
-    assert_eq!(lines, ["Pull shop/web :v1 id 1", "Pull shop/web :v2 id 2"]);
+    GENERIC.one(&record)
 }
 
 #[test]
 fn deletes_are_of_a_whole_repository_only_where_they_say_so() {
-    brings(
-        Generic,
-        "deletes",
-        &[
-            "Delete Tag shop/web :v1 id 1",
-            "Delete Manifest shop/web @1111 id 2",
-            "Delete Repository shop/web id 3",
-            "Delete Tag shop/web :v1 @1111 id 4",
-        ],
-        1,
-    );
     let digest = format!("sha256:{}", "1".repeat(64));
     for (tag, digest, target, expected) in [
         (
@@ -174,11 +181,9 @@ fn a_body_without_any_record_is_an_error() {
         ("hunter2", "NotJSON"),
         ("{\"category\": \"Pull\"}\n{\"category\"", "NotJSON"),
     ] {
-        let error = read(body).unwrap_err();
-        assert_eq!(error.reason(), reason, "{body}");
-        assert!(!error.to_string().contains("hunter2"));
+        GENERIC.refuse(body, reason);
     }
-    assert_eq!(read("[]"), Ok(Parsed::default()));
+    assert_eq!(GENERIC.read("[]"), Ok(Parsed::default()));
 }
 
 /// With `REGENERATE` in the environment it is written.
@@ -195,24 +200,7 @@ fn the_schema_file_is_that_of_the_code() {
 }
 
 #[test]
-fn what_the_examples_make_of_an_access_log_is_read_whole() {
-    brings(
-        Generic,
-        "from-an-access-log",
-        &[
-            "Push shop/web :v1 @1111 by PUT from Peer 203.0.113.24 as ci at 2026-03-08T10:00:00.058Z \
-             id 0000000000000000000000000000003a",
-            "Pull shop/web :v1 @1111 by HEAD from Peer 203.0.113.24 at 2026-03-08T10:00:00.085Z \
-             id 00000000000000000000000000000055",
-            "Pull shop/web @1111 by GET from Peer 203.0.113.24 at 2026-03-08T10:00:00.229Z \
-             id 000000000000000000000000000000e5",
-            "Delete Tag shop/web :v0 by DELETE from Peer 203.0.113.24 as ci at 2026-03-08T10:00:00.467Z \
-             id 000000000000000000000000000001d3",
-            "Delete Manifest shop/web @2222 by DELETE from Peer 203.0.113.24 as ci at 2026-03-08T10:00:00.579Z \
-             id 00000000000000000000000000000243",
-        ],
-        0,
-    );
+fn the_examples_that_read_an_access_log_are_yaml() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/access-log");
     for name in ["vector.yaml", "fluent-bit.yaml"] {
         let text = fs::read_to_string(examples.join(name)).unwrap();

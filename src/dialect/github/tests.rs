@@ -2,65 +2,69 @@ use serde_json::json;
 
 use super::*;
 use crate::dialect::{
-    Format::GitHub,
-    tests::{brings, samples, with},
+    Format,
+    tests::{Fixtures, with},
 };
 
+const GITHUB: Fixtures = Fixtures(Format::GitHub);
+
 #[test]
-fn pushes_under_both_names_of_the_event() {
-    brings(
-        GitHub,
-        "registry-package-published",
-        &[
-            "Push octo-shop/web :v1 @1111 as alice at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000001",
-        ],
-        0,
-    );
-    brings(
-        GitHub,
-        "package-updated",
-        &[
-            "Push octo-shop/web/api :v2 @2222 as alice at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000002",
-        ],
-        0,
-    );
+fn each_fixture_brings_what_it_tells() {
+    GITHUB.bring(&[
+        ("another-kind-of-package", &[], 1),
+        (
+            "package-updated",
+            &[
+                "Push octo-shop/web/api:v2@22 type application/vnd.oci.image.index.v1+json by alice \
+                 at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000002",
+            ],
+            0,
+        ),
+        ("ping", &[], 1),
+        (
+            "published-without-a-tag",
+            &[
+                "Push octo-shop/web@33 type application/vnd.oci.image.index.v1+json by alice \
+                 at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000003",
+            ],
+            0,
+        ),
+        (
+            "published-without-a-version",
+            &["Push octo-shop/web by alice at 2026-03-04T09:30:00Z"],
+            0,
+        ),
+        (
+            "registry-package-published",
+            &[
+                "Push octo-shop/web:v1@11 type application/vnd.oci.image.index.v1+json by alice \
+                 at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000001",
+            ],
+            0,
+        ),
+    ]);
+}
+
+/// What a published package brings when something else is in places of it.
+fn published(changes: &[(&str, Value)]) -> Option<RegistryEvent> {
+    let body = GITHUB.body("registry-package-published");
+    let change = |body, (pointer, value): &(&str, Value)| with(body, pointer, value.clone());
+    GITHUB.one(&changes.iter().fold(body, change))
 }
 
 #[test]
-fn a_push_without_a_tag_and_one_without_a_version() {
-    brings(
-        GitHub,
-        "published-without-a-tag",
-        &[
-            "Push octo-shop/web @3333 as alice at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000003",
-        ],
-        0,
-    );
-    brings(
-        GitHub,
-        "published-without-a-version",
-        &["Push octo-shop/web as alice at 2026-03-04T09:30:00Z"],
-        0,
-    );
-}
-
-#[test]
-fn pings_and_other_packages_are_ignored() {
-    brings(GitHub, "ping", &[], 1);
-    brings(GitHub, "another-kind-of-package", &[], 1);
+fn other_events_are_ignored() {
     for (pointer, value) in [
         ("/action", json!("deleted")),
         ("/action", json!(7)),
         ("/registry_package", json!("web")),
     ] {
-        let event = with(GitHub, "registry-package-published", &[(pointer, value)]);
-        assert_eq!(event, None, "{pointer}");
+        assert_eq!(published(&[(pointer, value)]), None, "{pointer}");
     }
 }
 
 #[test]
 fn a_container_is_told_by_any_of_the_places_that_tell_it() {
-    let name = "registry-package-published";
     let (kind, ecosystem) = ("/registry_package/package_type", "/registry_package/ecosystem");
     let metadata = "/registry_package/package_version/container_metadata";
     for (changes, kept) in [
@@ -76,7 +80,7 @@ fn a_container_is_told_by_any_of_the_places_that_tell_it() {
             false,
         ),
     ] {
-        assert_eq!(with(GitHub, name, &changes).is_some(), kept, "{changes:?}");
+        assert_eq!(published(&changes).is_some(), kept, "{changes:?}");
     }
 }
 
@@ -99,18 +103,14 @@ fn the_repository_is_the_path_of_the_url_in_lower_case() {
         assert_eq!(super::path(url), path, "{url}");
     }
     let url = "/registry_package/package_version/package_url";
-    let event = with(GitHub, "registry-package-published", &[(url, json!(null))]);
+    let event = published(&[(url, json!(null))]);
     assert_eq!(event.unwrap().repository, "octo-shop/web", "of owner and name");
     let owner = ("/registry_package/owner", json!(null));
-    assert_eq!(
-        with(GitHub, "registry-package-published", &[(url, json!(null)), owner]),
-        None
-    );
+    assert_eq!(published(&[(url, json!(null)), owner]), None);
 }
 
 #[test]
 fn the_digest_is_the_first_valid_one() {
-    let name = "registry-package-published";
     let version = "/registry_package/package_version";
     let short = json!("sha256:0123");
     let mut changes: Vec<(&str, Value)> = Vec::new();
@@ -122,49 +122,44 @@ fn the_digest_is_the_first_valid_one() {
     ];
     let places = places.map(|place| format!("{version}/{place}"));
     for place in &places {
-        assert!(
-            with(GitHub, name, &changes).unwrap().digest.is_some(),
-            "{changes:?}"
-        );
+        assert!(published(&changes).unwrap().digest.is_some(), "{changes:?}");
         changes.push((place.as_str(), short.clone()));
     }
-    assert_eq!(with(GitHub, name, &changes).unwrap().digest, None);
+    assert_eq!(published(&changes).unwrap().digest, None);
 }
 
 #[test]
 fn a_body_that_is_no_object_is_an_error() {
-    for (body, reason) in [("payload=%7B%7D", "NotJSON"), ("[]", "UnexpectedShape")] {
-        let error = GitHub.parse(&HeaderMap::new(), body.as_bytes()).unwrap_err();
-        assert_eq!(error.reason(), reason, "{body}");
-    }
+    GITHUB.refuse("payload=%7B%7D", "NotJSON");
+    GITHUB.refuse("[]", "UnexpectedShape");
 }
 
 #[test]
-fn samples_of_others() {
-    samples(
-        GitHub,
+fn samples_of_others_decode_as_they_should() {
+    GITHUB.samples_bring(
         "ghcr",
         &[
             (
                 "package.published",
-                &[
-                    "Push codertocat/hello-world @3da1 as Codertocat at 2019-05-09T23:28:29Z \
-                   id 72d3162e-cc78-11e3-81ab-4c9367dc0958",
-                ],
+                &["Push codertocat/hello-world@3d \
+                     type application/vnd.docker.distribution.manifest.v2+json by Codertocat \
+                     at 2019-05-09T23:28:29Z id 72d3162e-cc78-11e3-81ab-4c9367dc0958"],
+                0,
             ),
             (
                 "registry_package.published",
-                &[
-                    "Push codertocat/hello-world @3da1 as github-actions[bot] at 2019-05-09T23:28:29Z \
-                   id 72d3162e-cc78-11e3-81ab-4c9367dc0958",
-                ],
+                &["Push codertocat/hello-world@3d \
+                     type application/vnd.docker.distribution.manifest.v2+json by github-actions[bot] \
+                     at 2019-05-09T23:28:29Z id 72d3162e-cc78-11e3-81ab-4c9367dc0958"],
+                0,
             ),
             (
                 "registry_package.published-tagged",
                 &[
-                    "Push octo-org/web :1.4.2 @0a49 as octo-dev at 2026-01-05T13:00:00Z \
-                   id 72d3162e-cc78-11e3-81ab-4c9367dc0958",
+                    "Push octo-org/web:1.4.2@0a type application/vnd.docker.distribution.manifest.v2+json \
+                     by octo-dev at 2026-01-05T13:00:00Z id 72d3162e-cc78-11e3-81ab-4c9367dc0958",
                 ],
+                0,
             ),
         ],
     );

@@ -1,9 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::dialect::{Format, tests::support::Fixtures};
+use crate::dialect::{Format, tests::Fixtures};
 
-const HARBOR: Fixtures = Fixtures(Format::Harbor, "harbor");
+const HARBOR: Fixtures = Fixtures(Format::Harbor);
 
 #[test]
 fn each_fixture_brings_what_it_tells() {
@@ -180,11 +180,8 @@ fn more_resources_than_any_delivery_has_are_refused() {
             .with("default-push", "/event_data/resources", resources)
             .to_string()
     };
-    assert_eq!(
-        HARBOR.parse(body(MAX_ENTRIES).as_bytes()).unwrap().events.len(),
-        MAX_ENTRIES
-    );
-    HARBOR.refuse(&body(MAX_ENTRIES + 1), "TooManyEntries");
+    assert_eq!(HARBOR.read(body(MAX_ENTRIES)).unwrap().events.len(), MAX_ENTRIES);
+    HARBOR.refuse(body(MAX_ENTRIES + 1), "TooManyEntries");
 }
 
 #[test]
@@ -199,96 +196,96 @@ fn a_body_of_something_else_is_refused() {
     ] {
         HARBOR.refuse(body, reason);
     }
-    HARBOR.refuse(&"[".repeat(1_000), "TooDeep");
-    assert_eq!(HARBOR.parse(b"[]"), Ok(Parsed::default()));
+    HARBOR.refuse("[".repeat(1_000), "TooDeep");
+    assert_eq!(HARBOR.read(b"[]"), Ok(Parsed::default()));
 }
 
 #[test]
 fn samples_of_others_decode_as_they_should() {
-    HARBOR.samples_bring(&[
-        (
-            "api-auditlog-exts-page",
-            &[
-                "Push library/busybox:1.36@3b by ci-bot at 2026-01-05T08:00:00Z id 88",
-                "Pull library/busybox:1.36@3b by robot$cluster-a at 2026-01-05T08:01:00Z id 89",
-                "Delete Tag library/busybox:1.36 by admin at 2026-01-05T08:02:30Z id 90",
-            ],
-            1,
-        ),
-        (
-            "api-auditlogs-page",
-            &[
-                "Push library/busybox:1.36 by admin at 2026-01-05T08:00:00Z id 1203",
-                "Pull library/busybox:1.36 by anonymous at 2026-01-05T08:01:00Z id 1204",
-                "Delete Manifest library/busybox@3b by admin at 2026-01-05T08:02:00Z id 1205",
-                "Delete Tag library/busybox:1.36 by admin at 2026-01-05T08:02:30Z id 1206",
-            ],
-            0,
-        ),
-        (
-            "cloudevents-delete",
-            &[
-                "Delete Manifest harbor/alpine:3.8@2b by harbor-jobservice at 2023-04-03T06:16:38Z \
-                 request ca0f3ceb-810f-4598-a268-a2291ad4de49 id 343f1623-7cba-487c-88f1-c5ebf55e93aa",
-            ],
-            0,
-        ),
-        (
-            "cloudevents-pull",
-            &[
-                "Pull harbor/alpine@95 by robot$harbor+wHSYCuGD-Trivy-8e2e7505-d1e6-11ed-9e71-0242ac130009 \
-                 at 2023-04-03T06:12:52Z request bb4b5b91-aac7-4acd-8dff-e4118e53f6d1 \
-                 id 718eab63-2efa-4f88-8c27-8bcacc34929b",
-            ],
-            0,
-        ),
-        (
-            "cloudevents-pull-scanner",
-            &[
-                "Pull library/busybox@dd by robot$library+scanner-Trivy-51fe4548-bbe5-11ed-9217-0242ac14000d \
-                 at 2023-03-06T06:08:43Z request 2eedfab8-61d3-4f3c-8ec3-8f82d1ec4c84 \
-                 id 4b2f89a6-548d-4c12-9993-a1f5790b97d2",
-            ],
-            0,
-        ),
-        (
-            "cloudevents-push",
-            &[
-                "Push harbor/alpine@95 by harbor-jobservice at 2023-04-03T06:04:46Z \
-                 request 51c0b694-0168-4f3c-b0db-282565455d7b id 66e18103-09c1-41f6-982f-37df223f3eeb",
-            ],
-            0,
-        ),
-        ("cloudevents-quota-exceeded-ignore", &[], 1),
-        (
-            "default-delete",
-            &["Delete Manifest harbor/alpine:3.8@2b by harbor-jobservice at 2023-04-03T06:16:38Z"],
-            0,
-        ),
-        (
-            "default-pull",
-            &[
-                "Pull harbor/alpine@95 by robot$harbor+wHSYCuGD-Trivy-8e2e7505-d1e6-11ed-9e71-0242ac130009 \
-                 at 2023-04-03T06:12:52Z",
-            ],
-            0,
-        ),
-        (
-            "default-pull-admin",
-            &["Pull library/busybox@dd by admin at 2023-03-06T05:58:23Z"],
-            0,
-        ),
-        (
-            "default-push",
-            &["Push harbor/alpine@95 by harbor-jobservice at 2023-04-03T06:04:53Z"],
-            0,
-        ),
-        (
-            "default-push-tagged-flux",
-            &["Push test-webhook/debian:latest@8a by admin at 2020-04-15T03:45:08Z"],
-            0,
-        ),
-        ("default-replication-ignore", &[], 1),
-        ("default-scanning-completed-ignore", &[], 1),
-    ]);
+    HARBOR.samples_bring(
+        "harbor",
+        &[
+            (
+                "api-auditlog-exts-page",
+                &[
+                    "Push library/busybox:1.36@3b by ci-bot at 2026-01-05T08:00:00Z id 88",
+                    "Pull library/busybox:1.36@3b by robot$cluster-a at 2026-01-05T08:01:00Z id 89",
+                    "Delete Tag library/busybox:1.36 by admin at 2026-01-05T08:02:30Z id 90",
+                ],
+                1,
+            ),
+            (
+                "api-auditlogs-page",
+                &[
+                    "Push library/busybox:1.36 by admin at 2026-01-05T08:00:00Z id 1203",
+                    "Pull library/busybox:1.36 by anonymous at 2026-01-05T08:01:00Z id 1204",
+                    "Delete Manifest library/busybox@3b by admin at 2026-01-05T08:02:00Z id 1205",
+                    "Delete Tag library/busybox:1.36 by admin at 2026-01-05T08:02:30Z id 1206",
+                ],
+                0,
+            ),
+            (
+                "cloudevents-delete",
+                &[
+                    "Delete Manifest harbor/alpine:3.8@2b by harbor-jobservice at 2023-04-03T06:16:38Z \
+                     request ca0f3ceb-810f-4598-a268-a2291ad4de49 id 343f1623-7cba-487c-88f1-c5ebf55e93aa",
+                ],
+                0,
+            ),
+            (
+                "cloudevents-pull",
+                &["Pull harbor/alpine@95 \
+                     by robot$harbor+wHSYCuGD-Trivy-8e2e7505-d1e6-11ed-9e71-0242ac130009 \
+                     at 2023-04-03T06:12:52Z request bb4b5b91-aac7-4acd-8dff-e4118e53f6d1 \
+                     id 718eab63-2efa-4f88-8c27-8bcacc34929b"],
+                0,
+            ),
+            (
+                "cloudevents-pull-scanner",
+                &["Pull library/busybox@dd \
+                     by robot$library+scanner-Trivy-51fe4548-bbe5-11ed-9217-0242ac14000d \
+                     at 2023-03-06T06:08:43Z request 2eedfab8-61d3-4f3c-8ec3-8f82d1ec4c84 \
+                     id 4b2f89a6-548d-4c12-9993-a1f5790b97d2"],
+                0,
+            ),
+            (
+                "cloudevents-push",
+                &[
+                    "Push harbor/alpine@95 by harbor-jobservice at 2023-04-03T06:04:46Z \
+                     request 51c0b694-0168-4f3c-b0db-282565455d7b id 66e18103-09c1-41f6-982f-37df223f3eeb",
+                ],
+                0,
+            ),
+            ("cloudevents-quota-exceeded-ignore", &[], 1),
+            (
+                "default-delete",
+                &["Delete Manifest harbor/alpine:3.8@2b by harbor-jobservice at 2023-04-03T06:16:38Z"],
+                0,
+            ),
+            (
+                "default-pull",
+                &["Pull harbor/alpine@95 \
+                     by robot$harbor+wHSYCuGD-Trivy-8e2e7505-d1e6-11ed-9e71-0242ac130009 \
+                     at 2023-04-03T06:12:52Z"],
+                0,
+            ),
+            (
+                "default-pull-admin",
+                &["Pull library/busybox@dd by admin at 2023-03-06T05:58:23Z"],
+                0,
+            ),
+            (
+                "default-push",
+                &["Push harbor/alpine@95 by harbor-jobservice at 2023-04-03T06:04:53Z"],
+                0,
+            ),
+            (
+                "default-push-tagged-flux",
+                &["Push test-webhook/debian:latest@8a by admin at 2020-04-15T03:45:08Z"],
+                0,
+            ),
+            ("default-replication-ignore", &[], 1),
+            ("default-scanning-completed-ignore", &[], 1),
+        ],
+    );
 }

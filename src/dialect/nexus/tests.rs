@@ -2,55 +2,73 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    dialect::{
-        Format::Nexus,
-        tests::{brings, samples, with},
-    },
+    dialect::{Format, tests::Fixtures},
     event::{AddressSource, DeleteTarget},
 };
 
-#[test]
-fn components_are_tags_and_assets_are_manifests() {
-    for (name, line) in [
-        (
-            "component-created",
-            "Push shop/web :v1 from Header 203.0.113.41 as alice at 2026-03-06T15:00:00.219Z \
-             id 7f4a0000-0000-4000-8000-000000000001",
-        ),
-        (
-            "component-updated-by-a-task",
-            "Push shop/web :v1 as *TASK at 2026-03-06T15:00:00.219Z id 7f4a0000-0000-4000-8000-000000000002",
-        ),
-        (
-            "component-deleted",
-            "Delete Tag shop/web :v1 from Header 2001:db8::7 as alice at 2026-03-06T15:00:00.219Z \
-             id 7f4a0000-0000-4000-8000-000000000003",
-        ),
-        (
-            "component-deleted-without-a-tag",
-            "Delete Manifest shop/web @1111 from Header 203.0.113.41 as alice at 2026-03-06T15:00:00.219Z \
-             id 7f4a0000-0000-4000-8000-000000000004",
-        ),
-        (
-            "asset-created",
-            "Push shop/web @1111 from Header 203.0.113.41 as alice at 2026-03-06T15:00:00.219Z \
-             id 7f4a0000-0000-4000-8000-000000000006",
-        ),
-        (
-            "asset-of-a-tag",
-            "Push shop/web :v1 from Header 203.0.113.41 as alice at 2026-03-06T15:00:00.219Z \
-             id 7f4a0000-0000-4000-8000-000000000007",
-        ),
-    ] {
-        brings(Nexus, name, &[line], 0);
-    }
+const NEXUS: Fixtures = Fixtures(Format::Nexus);
+
+fn with(name: &str, pointer: &str, value: Value) -> Option<RegistryEvent> {
+    NEXUS.one(&NEXUS.with(name, pointer, value))
 }
 
 #[test]
-fn layers_other_formats_and_what_is_named_by_internal_ids_are_ignored() {
-    for name in ["asset-of-a-layer", "another-format", "component-purged"] {
-        brings(Nexus, name, &[], 1);
-    }
+fn each_fixture_brings_what_it_tells() {
+    NEXUS.bring(&[
+        ("another-format", &[], 1),
+        (
+            "asset-created",
+            &[
+                "Push shop/web@11 from Header 203.0.113.41 by alice at 2026-03-06T15:00:00.219Z \
+                 id 7f4a0000-0000-4000-8000-000000000006",
+            ],
+            0,
+        ),
+        ("asset-of-a-layer", &[], 1),
+        (
+            "asset-of-a-tag",
+            &[
+                "Push shop/web:v1 from Header 203.0.113.41 by alice at 2026-03-06T15:00:00.219Z \
+                 id 7f4a0000-0000-4000-8000-000000000007",
+            ],
+            0,
+        ),
+        (
+            "component-created",
+            &[
+                "Push shop/web:v1 from Header 203.0.113.41 by alice at 2026-03-06T15:00:00.219Z \
+                 id 7f4a0000-0000-4000-8000-000000000001",
+            ],
+            0,
+        ),
+        (
+            "component-deleted",
+            &[
+                "Delete Tag shop/web:v1 from Header 2001:db8::7 by alice at 2026-03-06T15:00:00.219Z \
+                 id 7f4a0000-0000-4000-8000-000000000003",
+            ],
+            0,
+        ),
+        (
+            "component-deleted-without-a-tag",
+            &[
+                "Delete Manifest shop/web@11 from Header 203.0.113.41 by alice at 2026-03-06T15:00:00.219Z \
+                 id 7f4a0000-0000-4000-8000-000000000004",
+            ],
+            0,
+        ),
+        ("component-purged", &[], 1),
+        (
+            "component-updated-by-a-task",
+            &["Push shop/web:v1 by *TASK at 2026-03-06T15:00:00.219Z \
+                 id 7f4a0000-0000-4000-8000-000000000002"],
+            0,
+        ),
+    ]);
+}
+
+#[test]
+fn other_formats_and_shapes_are_ignored() {
     for (pointer, value) in [
         ("/action", json!("MOVED")),
         ("/action", json!(null)),
@@ -59,11 +77,7 @@ fn layers_other_formats_and_what_is_named_by_internal_ids_are_ignored() {
         ("/component/name", json!(7)),
         ("/component/version", json!(7)),
     ] {
-        assert_eq!(
-            with(Nexus, "component-created", &[(pointer, value)]),
-            None,
-            "{pointer}"
-        );
+        assert_eq!(with("component-created", pointer, value), None, "{pointer}");
     }
 }
 
@@ -88,11 +102,7 @@ fn the_path_of_an_asset_tells_a_manifest() {
 #[test]
 fn a_delete_is_of_what_the_version_names() {
     for (version, target) in [("v2", Some(DeleteTarget::Tag)), ("", None), ("sha256:01", None)] {
-        let event = with(
-            Nexus,
-            "component-deleted",
-            &[("/component/version", json!(version))],
-        );
+        let event = with("component-deleted", "/component/version", json!(version));
         assert_eq!(event.and_then(|event| event.target), target, "{version}");
     }
 }
@@ -113,12 +123,7 @@ fn an_initiator_is_a_user_and_an_address_or_a_user_alone() {
     ] {
         assert_eq!(initiator(text), (Some(user), ip.map(address)), "{text}");
     }
-    let event = with(
-        Nexus,
-        "component-created",
-        &[("/initiator", json!("/203.0.113.41"))],
-    )
-    .unwrap();
+    let event = with("component-created", "/initiator", json!("/203.0.113.41")).unwrap();
     assert_eq!(
         (event.actor, event.address),
         (None, Some(address("203.0.113.41")))
@@ -127,36 +132,37 @@ fn an_initiator_is_a_user_and_an_address_or_a_user_alone() {
 
 #[test]
 fn a_body_that_is_no_object_is_an_error() {
-    let error = Nexus.parse(&HeaderMap::new(), b"[]").unwrap_err();
-    assert_eq!(error.reason(), "UnexpectedShape");
+    NEXUS.refuse("[]", "UnexpectedShape");
 }
 
 #[test]
-fn samples_of_others() {
-    samples(
-        Nexus,
+fn samples_of_others_decode_as_they_should() {
+    NEXUS.samples_bring(
         "nexus",
         &[
             (
                 "asset.created-manifest",
                 &[
-                    "Push team/app @fe82 from Header 203.0.113.41 as ci-bot at 2026-01-05T15:01:00.1Z \
-                   id 7f4a6dde-5c68-4999-bcc0-a62f3fb8ae48",
+                    "Push team/app@fe from Header 203.0.113.41 by ci-bot at 2026-01-05T15:01:00.1Z \
+                     id 7f4a6dde-5c68-4999-bcc0-a62f3fb8ae48",
                 ],
+                0,
             ),
             (
                 "component.created",
                 &[
-                    "Push app1/alpine :3.4 from Header 127.0.0.1 as admin at 2020-04-05T21:49:44.219Z \
-                   id 7f4a6dde-5c68-4999-bcc0-a62f3fb8ae48",
+                    "Push app1/alpine:3.4 from Header 127.0.0.1 by admin at 2020-04-05T21:49:44.219Z \
+                     id 7f4a6dde-5c68-4999-bcc0-a62f3fb8ae48",
                 ],
+                0,
             ),
             (
                 "component.deleted",
                 &[
-                    "Delete Tag team/app :1.4.2 from Header 203.0.113.40 as admin at 2026-01-05T15:00:00.219Z \
-                   id 7f4a6dde-5c68-4999-bcc0-a62f3fb8ae48",
+                    "Delete Tag team/app:1.4.2 from Header 203.0.113.40 by admin at 2026-01-05T15:00:00.219Z \
+                     id 7f4a6dde-5c68-4999-bcc0-a62f3fb8ae48",
                 ],
+                0,
             ),
         ],
     );

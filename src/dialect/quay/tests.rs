@@ -1,9 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::dialect::{Format, tests::support::Fixtures};
+use crate::dialect::{Format, tests::Fixtures};
 
-const QUAY: Fixtures = Fixtures(Format::Quay, "quay");
+const QUAY: Fixtures = Fixtures(Format::Quay);
 
 #[test]
 fn each_fixture_brings_what_it_tells() {
@@ -66,7 +66,7 @@ fn each_fixture_brings_what_it_tells() {
 fn events_for_splunk_come_one_after_the_other() {
     let (one, other) = (QUAY.body("splunk-pull"), QUAY.body("splunk-extended-head"));
     for between in ["", "\n", " "] {
-        let parsed = QUAY.parse(format!("{one}{between}{other}").as_bytes()).unwrap();
+        let parsed = QUAY.read(format!("{one}{between}{other}")).unwrap();
         let methods: Vec<_> = parsed
             .events
             .iter()
@@ -209,10 +209,10 @@ fn a_delete_of_a_repository_names_no_tag() {
 #[test]
 fn more_than_any_delivery_has_is_refused() {
     let logs = |count: usize| json!({ "logs": vec![json!({}); count] }).to_string();
-    assert_eq!(QUAY.parse(logs(MAX_ENTRIES).as_bytes()).unwrap().ignored, 10_000);
-    QUAY.refuse(&logs(MAX_ENTRIES + 1), "TooManyEntries");
+    assert_eq!(QUAY.read(logs(MAX_ENTRIES)).unwrap().ignored, 10_000);
+    QUAY.refuse(logs(MAX_ENTRIES + 1), "TooManyEntries");
     let tags = QUAY.with("notification-push", "/updated_tags", json!(vec!["v1"; 6_000]));
-    QUAY.refuse(&format!("{tags}{tags}"), "TooManyEntries");
+    QUAY.refuse(format!("{tags}{tags}"), "TooManyEntries");
 }
 
 #[test]
@@ -226,44 +226,47 @@ fn a_body_of_something_else_is_refused() {
     ] {
         QUAY.refuse(body, reason);
     }
-    QUAY.refuse(&"[".repeat(1_000), "TooDeep");
-    assert_eq!(QUAY.parse(br#"{"logs": []}"#), Ok(Parsed::default()));
+    QUAY.refuse("[".repeat(1_000), "TooDeep");
+    assert_eq!(QUAY.read(br#"{"logs": []}"#), Ok(Parsed::default()));
 }
 
 #[test]
 fn samples_of_others_decode_as_they_should() {
-    QUAY.samples_bring(&[
-        (
-            "api-logs-page",
-            &[
-                "Push init/test-image:v1 from Header 10.88.0.1 by init \
+    QUAY.samples_bring(
+        "quay",
+        &[
+            (
+                "api-logs-page",
+                &[
+                    "Push init/test-image:v1 from Header 10.88.0.1 by init \
                  with containers/5.34.3 (github.com/containers/image) at 2026-07-31T12:38:55Z",
-                "Pull init/test-image:v1 type application/vnd.oci.image.index.v1+json \
+                    "Pull init/test-image:v1 type application/vnd.oci.image.index.v1+json \
                  from Header 203.0.113.30 by init+cluster with containerd/2.0.0 at 2026-07-31T12:40:01Z",
-                "Pull init/test-image@c7 type application/vnd.oci.image.manifest.v1+json \
+                    "Pull init/test-image@c7 type application/vnd.oci.image.manifest.v1+json \
                  from Header 203.0.113.30 with containerd/2.0.0 at 2026-07-31T12:40:02Z",
-                "Delete Tag init/test-image:v1 from Header 10.88.0.1 by init with curl/8 \
+                    "Delete Tag init/test-image:v1 from Header 10.88.0.1 by init with curl/8 \
                  at 2026-07-31T12:50:00Z",
-            ],
-            0,
-        ),
-        (
-            "kafka-or-elasticsearch-logentry",
-            &[
-                "Pull init/test-image:v1 type application/vnd.oci.image.index.v1+json \
+                ],
+                0,
+            ),
+            (
+                "kafka-or-elasticsearch-logentry",
+                &[
+                    "Pull init/test-image:v1 type application/vnd.oci.image.index.v1+json \
                  from Header 203.0.113.30 by init with containerd/2.0.0 id 123456789",
-            ],
-            0,
-        ),
-        ("log-export-callback", &[], 1),
-        (
-            "splunk-hec-event",
-            &[
-                "Pull init/test-image:v1 from Header 203.0.113.30 by init with containerd/2.0.0 \
+                ],
+                0,
+            ),
+            ("log-export-callback", &[], 1),
+            (
+                "splunk-hec-event",
+                &[
+                    "Pull init/test-image:v1 from Header 203.0.113.30 by init with containerd/2.0.0 \
                  at 2026-07-31T12:40:01Z",
-            ],
-            0,
-        ),
-        ("webhook-repo-push", &["Push exampleorg/foo:3.10"], 0),
-    ]);
+                ],
+                0,
+            ),
+            ("webhook-repo-push", &["Push exampleorg/foo:3.10"], 0),
+        ],
+    );
 }

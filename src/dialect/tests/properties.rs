@@ -1,14 +1,68 @@
-use proptest::{collection::vec, prelude::*, sample::select};
+use std::sync::LazyLock;
+
+use http::HeaderMap;
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+};
 use serde_json::{Value, json};
 
-use super::{Message, folder, messages};
+use super::{Fixtures, Message};
 use crate::{
     dialect::{Format, MAX_ENTRIES, Parsed},
-    event::Category,
+    event::{Category, DeleteTarget},
 };
 
+/// All of every format, but for the ones that are no single JSON value.
+static FIXTURES: LazyLock<Vec<(Format, HeaderMap, Value)>> = LazyLock::new(|| {
+    let of = |format| {
+        let messages = Fixtures(format).messages().into_iter();
+        messages.filter_map(move |Message { headers, body, .. }| {
+            Some((format, headers, serde_json::from_slice(&body).ok()?))
+        })
+    };
+    Format::ALL.into_iter().flat_map(of).collect()
+});
+
+/// What holds for whatever a body brings.
+pub fn sound(parsed: &Parsed) {
+    assert!(parsed.events.len() <= MAX_ENTRIES && parsed.ignored >= 0);
+    for event in &parsed.events {
+        assert!((1..=255).contains(&event.id.len()), "{event:?}");
+        assert!((1..=255).contains(&event.repository.len()), "{event:?}");
+        let deletes = event.category == Category::Delete;
+        assert_eq!(event.target.is_some(), deletes, "{event:?}");
+        let named = event.target != Some(DeleteTarget::Tag) || event.tag.is_some();
+        assert!(named, "{event:?}");
+    }
+}
+
 /// Any JSON, a few levels deep.
-pub(in crate::dialect) fn any_json() -> impl Strategy<Value = Value> {
+fn any_json() -> impl Strategy<Value = Value> {
+    let texts = vec![
+        "",
+        "/",
+        ":",
+        "@",
+        "%",
+        "%2",
+        "%ff",
+        "{}",
+        "[]",
+        "{\"tag\":7}",
+        "v1",
+        "a/b",
+        "a/b:c@d",
+        "pull",
+        "deleted",
+        "DELETE_ARTIFACT",
+        "delete_tag",
+        "192.0.2.1:1",
+        "[::1%",
+        "2026-01-01T00:00:00Z",
+        "sha256:",
+    ];
     let digest = format!("sha256:{}", "e".repeat(64));
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -16,18 +70,7 @@ pub(in crate::dialect) fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".{0,20}".prop_map(Value::from),
-        select(vec![
-            "pull",
-            "deleted",
-            "v1",
-            "10.0.0.1:1",
-            "[::1%",
-            "%",
-            "a/b:c@d",
-            "2026-01-01T00:00:00Z",
-            "sha256:",
-        ])
-        .prop_map(Value::from),
+        select(texts).prop_map(Value::from),
         Just(Value::from(digest)),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
@@ -38,69 +81,58 @@ pub(in crate::dialect) fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Every place in a value that a JSON pointer leads to.
-fn places(value: &Value, at: &str, found: &mut Vec<String>) {
-    found.push(at.to_owned());
+/// Values for up to three places of a body.
+pub fn changes() -> impl Strategy<Value = Vec<(Index, Value)>> {
+    vec((any::<Index>(), any_json()), 1..4)
+}
+
+pub fn disturbed(body: &Value, changes: &[(Index, Value)]) -> Value {
+    let mut body = body.clone();
+    for (index, value) in changes {
+        let mut found = Vec::new();
+        places(&body, String::new(), &mut found);
+        let place = index.get(&found).as_str();
+        *body.pointer_mut(place).unwrap() = value.clone();
+    }
+    body
+}
+
+/// Every place in a value, as JSON pointers.
+fn places(value: &Value, at: String, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
                 let name = name.replace('~', "~0").replace('/', "~1");
-                places(value, &format!("{at}/{name}"), found);
+                places(value, format!("{at}/{name}"), found);
             }
         }
         Value::Array(values) => {
             for (index, value) in values.iter().enumerate() {
-                places(value, &format!("{at}/{index}"), found);
+                places(value, format!("{at}/{index}"), found);
             }
         }
         _ => {}
     }
-}
-
-fn holds(parsed: &Parsed) -> Result<(), TestCaseError> {
-    prop_assert!(parsed.events.len() <= MAX_ENTRIES && parsed.ignored >= 0);
-    for event in &parsed.events {
-        prop_assert!(!event.id.is_empty() && event.id.len() <= 255);
-        prop_assert!(!event.repository.is_empty() && event.repository.len() <= 255);
-        prop_assert_eq!(event.target.is_some(), event.category == Category::Delete);
-    }
-    Ok(())
+    found.push(at);
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Of every format, in any places of every fixture.
     #[test]
-    fn no_value_in_any_place_makes_a_dialect_panic_or_an_event_without_what_it_needs(
-        changes in vec((any::<prop::sample::Index>(), any_json()), 1..4),
-    ) {
-        for format in Format::ALL {
-            for Message { headers, body, .. } in messages(&folder(format)) {
-                // Some fixtures are lines of JSON, or none at all.
-                let Ok(mut body) = serde_json::from_slice::<Value>(&body) else {
-                    continue;
-                };
-                let mut found = Vec::new();
-                places(&body, "", &mut found);
-                for (index, value) in &changes {
-                    if let Some(place) = body.pointer_mut(index.get(&found).as_str()) {
-                        *place = value.clone();
-                    }
-                }
-                if let Ok(parsed) = format.parse(&headers, body.to_string().as_bytes()) {
-                    holds(&parsed)?;
-                }
+    fn whatever_stands_in_any_place_of_any_fixture_the_rest_is_read_or_refused(changes in changes()) {
+        for (format, headers, body) in FIXTURES.iter() {
+            let body = disturbed(body, &changes).to_string();
+            if let Ok(parsed) = format.parse(headers, body.as_bytes()) {
+                sound(&parsed);
             }
         }
     }
 
     #[test]
-    fn no_bytes_make_a_dialect_panic(body in vec(any::<u8>(), 0..200), json in any_json()) {
+    fn any_bytes_and_any_json_are_read_or_refused(bytes in vec(any::<u8>(), 0..200), json in any_json()) {
         for format in Format::ALL {
-            for body in [body.as_slice(), json.to_string().as_bytes()] {
-                if let Ok(parsed) = format.parse(&http::HeaderMap::new(), body) {
-                    holds(&parsed)?;
+            for body in [bytes.as_slice(), json.to_string().as_bytes()] {
+                if let Ok(parsed) = Fixtures(format).read(body) {
+                    sound(&parsed);
                 }
             }
         }
@@ -109,18 +141,11 @@ proptest! {
 
 #[test]
 fn nesting_and_endless_lists_are_refused_by_every_dialect() {
+    let deep = ["[".repeat(100_000), "]".repeat(100_000)].concat();
+    let long = json!(vec![json!({}); MAX_ENTRIES + 1]).to_string();
     for format in Format::ALL {
-        let deep = ["[".repeat(100_000), "]".repeat(100_000)].concat();
-        assert!(
-            format.parse(&http::HeaderMap::new(), deep.as_bytes()).is_err(),
-            "{}",
-            format.name()
-        );
-        let long = json!(vec![json!({}); MAX_ENTRIES + 1]).to_string();
-        assert!(
-            format.parse(&http::HeaderMap::new(), long.as_bytes()).is_err(),
-            "{}",
-            format.name()
-        );
+        for body in [&deep, &long] {
+            assert!(Fixtures(format).read(body).is_err(), "{}", format.name());
+        }
     }
 }

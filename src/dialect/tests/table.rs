@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{Message, folder, messages};
+use super::{Fixtures, Message};
 use crate::{
     dialect::{Format, Parsed, has_own_id},
     event::{Category, RegistryEvent},
@@ -57,14 +57,16 @@ fn the_table_tells_what_the_fixtures_carry() {
     );
     let mut wrong = Vec::new();
     for (format, (name, page, cells)) in Format::ALL.into_iter().zip(rows) {
-        let folder = folder(format);
+        let fixtures = Fixtures(format);
+        let folder = fixtures.folder();
         let stem = folder.file_name().unwrap().to_str().unwrap();
         assert_eq!(page, format!("{stem}.md"), "{name}");
         assert_eq!(cells.len(), COLUMNS.len(), "{name}");
         if !pages.join(page).is_file() {
             wrong.push(format!("{name} has no page {page}"));
         }
-        let events: Vec<RegistryEvent> = messages(&folder)
+        let events: Vec<RegistryEvent> = fixtures
+            .messages()
             .into_iter()
             .filter_map(|Message { headers, body, .. }| format.parse(&headers, &body).ok())
             .flat_map(|Parsed { events, .. }| events)

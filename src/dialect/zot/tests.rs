@@ -3,10 +3,10 @@ use serde_json::json;
 use super::*;
 use crate::dialect::{
     Format,
-    tests::support::{Fixtures, delivery, fixtures},
+    tests::{Fixtures, Message},
 };
 
-const ZOT: Fixtures = Fixtures(Format::Zot, "zot");
+const ZOT: Fixtures = Fixtures(Format::Zot);
 const MANIFEST: &str = "type application/vnd.oci.image.manifest.v1+json";
 
 #[test]
@@ -132,15 +132,15 @@ fn what_is_no_image_event_is_ignored() {
 #[test]
 fn several_structured_events_come_in_an_array() {
     let body = json!([ZOT.body("structured"), {"specversion": "1.0"}, 7]);
-    let parsed = ZOT.parse(body.to_string().as_bytes()).unwrap();
+    let parsed = ZOT.read(body.to_string()).unwrap();
     assert_eq!((parsed.events.len(), parsed.ignored), (1, 2));
 }
 
 #[test]
 fn without_its_headers_a_binary_event_says_too_little() {
-    let (headers, body) = delivery(&fixtures("zot"), "image-updated");
+    let Message { headers, body, .. } = ZOT.message("image-updated");
     assert_eq!(parse(&headers, &body).unwrap().events.len(), 1);
-    ZOT.refuse(&String::from_utf8(body).unwrap(), "UnexpectedShape");
+    ZOT.refuse(body, "UnexpectedShape");
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn a_body_of_something_else_is_refused() {
     ] {
         ZOT.refuse(body, reason);
     }
-    ZOT.refuse(&"[".repeat(1_000), "TooDeep");
-    ZOT.refuse(&"{}".repeat(10_001), "TooManyEntries");
+    ZOT.refuse("[".repeat(1_000), "TooDeep");
+    ZOT.refuse("{}".repeat(10_001), "TooManyEntries");
 }
 
 #[test]
@@ -173,10 +173,13 @@ fn samples_of_others_decode_as_they_should() {
         1,
     );
     let structured = told("Push myrepo:v2.0@44", "at 2026-01-05T12:00:00Z", 4);
-    ZOT.samples_bring(&[
-        ("image.deleted", &[&delete], 0),
-        ("image.updated", &[&push], 0),
-        ("image.updated.structured", &[&structured], 0),
-        ("repository.created-ignore", &[], 1),
-    ]);
+    ZOT.samples_bring(
+        "zot",
+        &[
+            ("image.deleted", &[&delete], 0),
+            ("image.updated", &[&push], 0),
+            ("image.updated.structured", &[&structured], 0),
+            ("repository.created-ignore", &[], 1),
+        ],
+    );
 }

@@ -1,182 +1,108 @@
 mod gitlab;
-mod properties;
 mod samples;
 
 use serde_json::json;
 
 use super::*;
-use crate::dialect::Format;
+use crate::dialect::{Format, tests::Fixtures};
 
-macro_rules! fixture {
-    ($name:literal) => {
-        include_str!(concat!(
-            "../../../../tests/fixtures/events/distribution/",
-            $name,
-            ".json"
-        ))
-    };
-}
-
-fn read(body: impl AsRef<[u8]>) -> Result<Parsed, DialectError> {
-    Format::Distribution.parse(&HeaderMap::new(), body.as_ref())
-}
+const DISTRIBUTION: Fixtures = Fixtures(Format::Distribution);
 
 /// What a body with this one entry brings.
 fn one(entry: &Value) -> Option<RegistryEvent> {
-    let parsed = read(json!({ "events": [entry] }).to_string()).unwrap();
-    assert_eq!(parsed.events.len() + usize::try_from(parsed.ignored).unwrap(), 1);
-    parsed.events.into_iter().next()
+    DISTRIBUTION.one(&json!({ "events": [entry] }))
 }
 
 /// A pull by tag to change something in.
 fn entry() -> Value {
-    let body: Value = serde_json::from_str(fixture!("address-from-a-header")).unwrap();
-    body["events"][0].clone()
+    DISTRIBUTION.body("address-from-a-header")["events"][0].clone()
 }
 
 fn with(pointer: &str, value: Value) -> Value {
-    let mut entry = entry();
-    *entry.pointer_mut(pointer).unwrap() = value;
-    entry
+    crate::dialect::tests::with(entry(), pointer, value)
 }
 
 fn hash(letter: &str) -> String {
     format!("sha256:{}", letter.repeat(64))
 }
 
-/// An event as a line: what, of which repository, tag, digest, by which method, whence.
-fn told(event: &RegistryEvent) -> String {
-    let target = event
-        .target
-        .map(|target| format!("{target:?}"))
-        .unwrap_or_default();
-    let digest = event.digest.as_ref().map(ToString::to_string);
-    let address = event
-        .address
-        .map(|address| format!("{:?} {}", address.source, address.ip));
-    format!(
-        "{:?}{target} {} {} {} {} {}",
-        event.category,
-        event.repository,
-        event.tag.as_deref().unwrap_or("-"),
-        digest.as_deref().map_or("-", |digest| &digest[7..8]),
-        event.method.as_deref().unwrap_or("-"),
-        address.as_deref().unwrap_or("-"),
-    )
-}
-
-#[track_caller]
-fn brings(body: &str, events: &[&str], ignored: i64) {
-    let parsed = read(body).unwrap();
-    assert_eq!(parsed.events.iter().map(told).collect::<Vec<_>>(), events);
-    assert_eq!(parsed.ignored, ignored);
-}
-
 #[test]
-fn pushes_of_an_index_and_its_children() {
-    brings(
-        fixture!("push-index-and-children"),
-        &[
-            "Push shop/web - a PUT Peer 198.51.100.7",
-            "Push shop/web - b PUT Peer 198.51.100.7",
-            "Push shop/web v1 1 PUT Peer 198.51.100.7",
-        ],
-        0,
-    );
-    let index = read(fixture!("push-index-and-children"))
-        .unwrap()
-        .events
-        .pop()
-        .unwrap();
-    assert_eq!(index.id, "5e0f3c1a-0000-4000-8000-000000000003");
-    assert_eq!(
-        index.time,
-        Some("2026-03-01T09:00:00.300000003Z".parse().unwrap())
-    );
-    assert_eq!(
-        index.media_type.as_deref(),
-        Some("application/vnd.oci.image.index.v1+json")
-    );
-    assert_eq!(index.actor.as_deref(), Some("ci"));
-    assert_eq!(index.user_agent.as_deref(), Some("crane/0.22.1"));
-    assert_eq!(
-        index.request_id.as_deref(),
-        Some("0a1b2c3d-0000-4000-8000-000000000003")
-    );
-    assert_eq!(
-        index.instance_id.as_deref(),
-        Some("6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11")
-    );
-}
-
-#[test]
-fn a_pull_by_containerd_is_a_head_by_tag_and_gets_by_digest() {
-    brings(
-        fixture!("pull-by-containerd"),
-        &[
-            "Pull shop/web v1 1 HEAD Peer 10.42.0.5",
-            "Pull shop/web - 1 GET Peer 10.42.0.5",
-            "Pull shop/web - a GET Peer 10.42.0.5",
-        ],
-        1,
-    );
-    let parsed = read(fixture!("pull-by-containerd")).unwrap();
-    assert!(
-        parsed.events.iter().all(|event| event.actor.is_none()),
-        "an actor {{}} is none"
-    );
-}
-
-#[test]
-fn the_delete_of_a_manifest_and_of_the_tag_that_went_with_it() {
-    brings(
-        fixture!("delete-manifest-with-its-tags"),
-        &[
-            "DeleteManifest shop/web - 1 DELETE Peer 198.51.100.9",
-            "DeleteTag shop/web v1 - DELETE Peer 198.51.100.9",
-        ],
-        0,
-    );
-    let parsed = read(fixture!("delete-manifest-with-its-tags")).unwrap();
-    assert_eq!(parsed.events[0].request_id, parsed.events[1].request_id);
-}
-
-#[test]
-fn the_delete_of_a_tag_and_of_a_repository() {
-    brings(
-        fixture!("delete-tag-and-repository"),
-        &[
-            "DeleteTag shop/web v2 - DELETE Peer 198.51.100.9",
-            "DeleteRepository shop/web - - DELETE Peer 198.51.100.9",
-        ],
-        0,
-    );
-}
-
-#[test]
-fn blobs_mounts_and_unknown_actions_are_ignored_and_counted() {
-    brings(fixture!("blobs-mounts-and-others"), &[], 3);
-}
-
-#[test]
-fn an_address_without_a_port_comes_from_a_header() {
-    brings(
-        fixture!("address-from-a-header"),
-        &["Pull shop/web v1 1 GET Header 203.0.113.24"],
-        0,
-    );
-}
-
-#[test]
-fn an_event_of_almost_nothing_is_kept_under_a_key_of_its_content() {
-    brings(fixture!("nothing-but-the-least"), &["Pull web - - - -"], 0);
-    let event = read(fixture!("nothing-but-the-least")).unwrap().events.remove(0);
-    assert!(event.id.starts_with("sha256:"), "{}", event.id);
-    assert_eq!(event.time, None);
-    assert_eq!(
-        event.id,
-        read(fixture!("nothing-but-the-least")).unwrap().events[0].id
-    );
+fn each_fixture_brings_what_it_tells() {
+    DISTRIBUTION.bring(&[
+        (
+            "address-from-a-header",
+            &[
+                "Pull shop/web:v1@11 type application/vnd.docker.distribution.manifest.v2+json method GET \
+                 from Header 203.0.113.24 with docker/27.3.1 go/go1.22.7 os/linux arch/amd64 \
+                 UpstreamClient(Docker-Client/27.3.1 \\(linux\\)) at 2026-03-01T09:06:00Z request \
+                 0a1b2c3d-0000-4000-8000-000000000051 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 id \
+                 5e0f3c1a-0000-4000-8000-000000000051",
+            ],
+            0,
+        ),
+        ("blobs-mounts-and-others", &[], 3),
+        (
+            "delete-manifest-with-its-tags",
+            &[
+                "Delete Manifest shop/web@11 method DELETE from Peer 198.51.100.9 by admin with curl/8.5.0 \
+                 at 2026-03-02T08:00:00Z request 0a1b2c3d-0000-4000-8000-000000000021 \
+                 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 id 5e0f3c1a-0000-4000-8000-000000000021",
+                "Delete Tag shop/web:v1 method DELETE from Peer 198.51.100.9 by admin with curl/8.5.0 \
+                 at 2026-03-02T08:00:00.1Z request 0a1b2c3d-0000-4000-8000-000000000021 \
+                 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 id 5e0f3c1a-0000-4000-8000-000000000022",
+            ],
+            0,
+        ),
+        (
+            "delete-tag-and-repository",
+            &[
+                "Delete Tag shop/web:v2 method DELETE from Peer 198.51.100.9 by admin with curl/8.5.0 \
+                 at 2026-03-02T08:10:00Z request 0a1b2c3d-0000-4000-8000-000000000031 \
+                 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 id 5e0f3c1a-0000-4000-8000-000000000031",
+                "Delete Repository shop/web method DELETE from Peer 198.51.100.9 by admin with curl/8.5.0 \
+                 at 2026-03-02T08:11:00Z request 0a1b2c3d-0000-4000-8000-000000000032 \
+                 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 id 5e0f3c1a-0000-4000-8000-000000000032",
+            ],
+            0,
+        ),
+        ("nothing-but-the-least", &["Pull web"], 0),
+        (
+            "pull-by-containerd",
+            &[
+                "Pull shop/web:v1@11 type application/vnd.oci.image.index.v1+json method HEAD \
+                 from Peer 10.42.0.5 with containerd/v2.4.2 at 2026-03-01T09:05:00.123456789Z \
+                 request 0a1b2c3d-0000-4000-8000-000000000011 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 \
+                 id 5e0f3c1a-0000-4000-8000-000000000011",
+                "Pull shop/web@11 type application/vnd.oci.image.index.v1+json method GET \
+                 from Peer 10.42.0.5 with containerd/v2.4.2 at 2026-03-01T09:05:00.323456789Z \
+                 request 0a1b2c3d-0000-4000-8000-000000000012 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 \
+                 id 5e0f3c1a-0000-4000-8000-000000000012",
+                "Pull shop/web@aa type application/vnd.oci.image.manifest.v1+json method GET \
+                 from Peer 10.42.0.5 with containerd/v2.4.2 at 2026-03-01T09:05:00.523456789Z \
+                 request 0a1b2c3d-0000-4000-8000-000000000013 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 \
+                 id 5e0f3c1a-0000-4000-8000-000000000013",
+            ],
+            1,
+        ),
+        (
+            "push-index-and-children",
+            &[
+                "Push shop/web@aa type application/vnd.oci.image.manifest.v1+json method PUT \
+                 from Peer 198.51.100.7 by ci with crane/0.22.1 at 2026-03-01T09:00:00.100000001Z \
+                 request 0a1b2c3d-0000-4000-8000-000000000001 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 \
+                 id 5e0f3c1a-0000-4000-8000-000000000001",
+                "Push shop/web@bb type application/vnd.oci.image.manifest.v1+json method PUT \
+                 from Peer 198.51.100.7 by ci with crane/0.22.1 at 2026-03-01T09:00:00.2000002Z \
+                 request 0a1b2c3d-0000-4000-8000-000000000002 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 \
+                 id 5e0f3c1a-0000-4000-8000-000000000002",
+                "Push shop/web:v1@11 type application/vnd.oci.image.index.v1+json method PUT \
+                 from Peer 198.51.100.7 by ci with crane/0.22.1 at 2026-03-01T09:00:00.300000003Z \
+                 request 0a1b2c3d-0000-4000-8000-000000000003 instance 6f1b1f0e-2d1c-4a6c-9a55-2f4f7a0d3c11 \
+                 id 5e0f3c1a-0000-4000-8000-000000000003",
+            ],
+            0,
+        ),
+    ]);
 }
 
 #[test]
@@ -361,23 +287,21 @@ fn a_body_that_is_no_list_of_events_is_an_error_that_quotes_nothing() {
         (r#"{"hunter2": 1}"#, "UnexpectedShape"),
         (r#"{"events": "hunter2"}"#, "UnexpectedShape"),
     ] {
-        let error = read(body).unwrap_err();
-        assert_eq!(error.reason(), reason, "{body}");
-        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        DISTRIBUTION.refuse(body, reason);
     }
-    assert_eq!(read(b"{\"events\": [\"\xff\"]}").unwrap_err().reason(), "NotJSON");
+    DISTRIBUTION.refuse(b"{\"events\": [\"\xff\"]}", "NotJSON");
 }
 
 #[test]
 fn no_events_are_no_error() {
     for body in ["{}", r#"{"events": null}"#, r#"{"events": []}"#] {
-        assert_eq!(read(body), Ok(Parsed::default()), "{body}");
+        assert_eq!(DISTRIBUTION.read(body), Ok(Parsed::default()), "{body}");
     }
 }
 
 #[test]
 fn more_entries_than_any_registry_sends_are_refused() {
     let body = |count: usize| json!({ "events": vec![json!({}); count] }).to_string();
-    assert_eq!(read(body(MAX_ENTRIES)).unwrap().ignored, 10_000);
-    assert_eq!(read(body(MAX_ENTRIES + 1)), Err(DialectError::TooManyEntries));
+    assert_eq!(DISTRIBUTION.read(body(MAX_ENTRIES)).unwrap().ignored, 10_000);
+    DISTRIBUTION.refuse(body(MAX_ENTRIES + 1), "TooManyEntries");
 }

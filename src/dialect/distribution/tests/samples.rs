@@ -1,86 +1,102 @@
-use std::{fs, path::Path};
+use super::DISTRIBUTION;
 
-use super::read;
-use crate::{
-    dialect::Parsed,
-    event::{AddressSource, Category, DeleteTarget},
-};
-
-/// Samples of others, which are not in this repository: a folder with
-/// `distribution*/NAME.json` beside `NAME.headers.json`.
 #[test]
-fn samples_of_others_decode_as_their_names_say() {
-    let Ok(folder) = std::env::var("IMAGE_USAGE_EVENT_SAMPLES") else {
-        println!("skipped: IMAGE_USAGE_EVENT_SAMPLES names no folder of samples");
-        return;
-    };
-    let mut seen = 0;
-    for kind in ["distribution", "distribution-v2"] {
-        for file in fs::read_dir(Path::new(&folder).join(kind)).unwrap() {
-            let path = file.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            let body = path.extension().is_some_and(|extension| extension == "json");
-            if body && !name.ends_with(".headers.json") {
-                sample(&name, &read(fs::read(path).unwrap()).unwrap());
-                seen += 1;
-            }
-        }
-    }
-    assert!(seen > 0, "no samples in {folder}");
-}
-
-fn sample(name: &str, parsed: &Parsed) {
-    if name.contains("layer-blob") || name.starts_with("mount") {
-        assert_eq!((parsed.events.len(), parsed.ignored), (0, 1), "{name}");
-        return;
-    }
-    assert_eq!(parsed.events.len(), 1, "{name}");
-    let event = &parsed.events[0];
-    let expected = match name.split('-').next() {
-        Some("push") => (Category::Push, None),
-        Some("pull") => (Category::Pull, None),
-        _ => (
-            Category::Delete,
-            Some(match name {
-                "delete-tag.json" => DeleteTarget::Tag,
-                "delete-repository.json" => DeleteTarget::Repository,
-                _ => DeleteTarget::Manifest,
-            }),
-        ),
-    };
-    assert_eq!((event.category, event.target), expected, "{name}");
-    assert!(
-        event.time.is_some() && event.user_agent.is_some() && event.method.is_some(),
-        "{name}"
+fn samples_of_others_decode_as_they_should() {
+    DISTRIBUTION.samples_bring(
+        "distribution",
+        &[
+            (
+                "delete-manifest-by-digest",
+                &[
+                    "Delete Manifest team/app@17 method DELETE from Peer 10.42.3.17 by admin \
+                     with containerd/v2.0.0 at 2026-01-05T08:15:30.123456789Z request req-5d5e6b1e \
+                     instance a53db899-3b4b-4a62-a067-8dd013beaca4 id 5d5e6b1e-6d0c-4a0d-8a0e-0b7f0a5d1c03",
+                ],
+                0,
+            ),
+            (
+                "delete-repository",
+                &[
+                    "Delete Repository team/app method DELETE from Peer 10.42.3.17 by admin \
+                     with containerd/v2.0.0 at 2026-01-05T08:15:30.123456789Z request req-5d5e6b1e \
+                     instance a53db899-3b4b-4a62-a067-8dd013beaca4 id 5d5e6b1e-6d0c-4a0d-8a0e-0b7f0a5d1c05",
+                ],
+                0,
+            ),
+            (
+                "delete-tag",
+                &[
+                    "Delete Tag team/app:1.4.2 method DELETE from Peer 10.42.3.17 by admin \
+                     with containerd/v2.0.0 at 2026-01-05T08:15:30.123456789Z request req-5d5e6b1e \
+                     instance a53db899-3b4b-4a62-a067-8dd013beaca4 id 5d5e6b1e-6d0c-4a0d-8a0e-0b7f0a5d1c04",
+                ],
+                0,
+            ),
+            ("mount-blob", &[], 1),
+            (
+                "pull-by-digest",
+                &[
+                    "Pull team/app@17 type application/vnd.oci.image.manifest.v1+json method GET \
+                     from Peer 10.42.3.17 with containerd/v2.0.0 at 2026-01-05T08:15:30.323456789Z \
+                     request req-0b2f9d7e instance a53db899-3b4b-4a62-a067-8dd013beaca4 \
+                     id 0b2f9d7e-77a1-4e34-9f5b-3a0a6a1f7a11",
+                ],
+                0,
+            ),
+            (
+                "pull-by-tag",
+                &[
+                    "Pull hello-world:latest@fe type application/vnd.docker.distribution.manifest.v2+json \
+                     method GET from Peer 192.168.64.11 with curl/7.38.0 at 2016-03-09T22:44:26.402973972Z \
+                     request 6df24a34-0959-4923-81ca-14f09767db19 \
+                     instance a53db899-3b4b-4a62-a067-8dd013beaca4 id 320678d8-ca14-430f-8bb6-4ca139cd83f7",
+                ],
+                0,
+            ),
+            (
+                "pull-head-by-tag",
+                &[
+                    "Pull team/app:1.4.2@17 type application/vnd.oci.image.manifest.v1+json method HEAD \
+                     from Peer 10.42.3.17 with containerd/v2.0.0 at 2026-01-05T08:15:30.123456789Z \
+                     request req-0b2f9d7e instance a53db899-3b4b-4a62-a067-8dd013beaca4 \
+                     id 0b2f9d7e-77a1-4e34-9f5b-3a0a6a1f7a10",
+                ],
+                0,
+            ),
+            ("pull-layer-blob", &[], 1),
+            (
+                "push-envelope-manifest-and-layers",
+                &[
+                    "Push library/test type application/vnd.docker.distribution.manifest.v2+json method PUT \
+                     by test-actor with test/0.1 at 2006-01-02T15:04:05Z request asdfasdf \
+                     id asdf-asdf-asdf-asdf-0",
+                ],
+                2,
+            ),
+            (
+                "push-manifest-tagged",
+                &[
+                    "Push team/app:1.4.2@17 type application/vnd.oci.image.manifest.v1+json method PUT from \
+                     Header 203.0.113.24 by ci-bot with docker/27.3.1 go/go1.22.7 git-commit/41ca978 \
+                     kernel/6.8.0 os/linux arch/amd64 UpstreamClient(Docker-Client/27.3.1 \\(linux\\)) at \
+                     2026-01-05T08:15:30.123456789Z request req-5d5e6b1e instance \
+                     a53db899-3b4b-4a62-a067-8dd013beaca4 id 5d5e6b1e-6d0c-4a0d-8a0e-0b7f0a5d1c01",
+                ],
+                0,
+            ),
+        ],
     );
-    if name == "push-envelope-manifest-and-layers.json" {
-        assert_eq!(
-            (parsed.ignored, &event.digest, event.address),
-            (2, &None, None),
-            "{name}"
-        );
-    } else {
-        let by_header = name == "push-manifest-tagged.json";
-        let source = if by_header {
-            AddressSource::Header
-        } else {
-            AddressSource::Peer
-        };
-        assert_eq!(
-            event.address.map(|address| address.source),
-            Some(source),
-            "{name}"
-        );
-        let digest = expected.1.is_none_or(|target| target == DeleteTarget::Manifest);
-        assert_eq!(event.digest.is_some(), digest, "{name}");
-    }
-    let tagged = ["by-tag", "tagged", "delete-tag"]
-        .iter()
-        .any(|part| name.contains(part));
-    assert_eq!(event.tag.is_some(), tagged, "{name}");
-    assert_eq!(
-        event.method.as_deref() == Some("HEAD"),
-        name.contains("head"),
-        "{name}"
+    DISTRIBUTION.samples_bring(
+        "distribution-v2",
+        &[(
+            "pull-by-tag",
+            &[
+                "Pull hello-world:latest@fe type application/vnd.docker.distribution.manifest.v2+json \
+                     method GET from Peer 192.168.64.11 with curl/7.38.0 at 2016-03-09T22:44:26.402973972Z \
+                     request 6df24a34-0959-4923-81ca-14f09767db19 \
+                     instance a53db899-3b4b-4a62-a067-8dd013beaca4 id 320678d8-ca14-430f-8bb6-4ca139cd83f7",
+            ],
+            0,
+        )],
     );
 }

@@ -1,70 +1,85 @@
 mod properties;
 mod samples;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use super::*;
 use crate::dialect::{
     Format, MAX_ENTRIES,
-    tests::lines::{lines, sound, with},
+    tests::{Fixtures, told, with},
 };
 
-macro_rules! fixture {
-    ($name:literal) => {
-        include_str!(concat!(
-            "../../../../tests/fixtures/events/google-artifact-registry/",
-            $name,
-            ".json"
-        ))
+const GOOGLE: Fixtures = Fixtures(Format::GoogleArtifactRegistry);
+
+#[test]
+fn each_fixture_brings_what_it_tells() {
+    let by_node = |what: &str, last: &str| {
+        let minute = &last[..2];
+        format!(
+            "{what} from Peer 203.0.113.5 by node@shop-project.example.com with containerd/2.2.0 \
+             at 2026-03-01T09:{minute}:00.123456789Z id entry-{last}"
+        )
     };
+    GOOGLE.bring(&[
+        (
+            "audit-log",
+            &[
+                &by_node("Pull shop-project/images/team/web:v1 method HEAD", "01"),
+                &by_node("Pull shop-project/images/team/web:v1 method GET", "02"),
+                "Pull shop-project/images/team/web@11 method GET at 2026-03-01T09:03:00.123456789Z \
+                 id entry-03",
+                &by_node("Push shop-project/images/team/web:v1@11 method PUT", "04"),
+                &by_node(
+                    "Delete Manifest shop-project/images/team/web@11 method DELETE",
+                    "05",
+                ),
+                &by_node("Delete Tag shop-project/images/team/web:v1 method DELETE", "06"),
+                &by_node("Delete Tag shop-project/images/team/web:v2", "07"),
+                "Delete Manifest shop-project/images/team/web@22 from Peer 203.0.113.5 \
+                 by node@shop-project.example.com with containerd/2.2.0 at 2026-03-01T09:08:00.123456789Z \
+                 request projects/shop-project/locations/europe-west3/operations/0001 id entry-08",
+                "Delete Manifest shop-project/images/team/web@22 from Peer 203.0.113.5 \
+                 by node@shop-project.example.com with containerd/2.2.0 at 2026-03-01T09:09:00.123456789Z \
+                 request projects/shop-project/locations/europe-west3/operations/0001 id entry-09",
+                &by_node("Delete Repository shop-project/images/team/web", "10"),
+                &by_node("Delete Manifest shop-project/images/team/web@33", "11"),
+                &by_node("Delete Manifest shop-project/images/team/web@44", "11#2"),
+                &by_node("Pull example.com/shop/web", "12"),
+            ],
+            6,
+        ),
+        ("notification-insert", &["Push shop-project/images/web:v1@11"], 0),
+        (
+            "pub-sub-audit-entry",
+            &[&by_node("Pull shop-project/images/team/web:v1 method GET", "02")],
+            0,
+        ),
+        (
+            "pub-sub-push",
+            &["Push shop-project/images/web:v1@11 at 2026-03-01T09:00:00.25Z id 900000000001"],
+            0,
+        ),
+    ]);
 }
-use fixture;
 
-fn read(body: impl AsRef<[u8]>) -> Result<Parsed, DialectError> {
-    Format::GoogleArtifactRegistry.parse(&HeaderMap::new(), body.as_ref())
-}
-
-/// Lines without what all fixtures have in common.
-fn short(parsed: &Parsed) -> Vec<String> {
-    sound(parsed);
-    let common = ["shop-project/images/", "@shop-project.example.com", "entry-"];
-    let shorten = |line: String| common.iter().fold(line, |line, part| line.replace(part, ""));
-    lines(parsed).into_iter().map(shorten).collect()
-}
-
-#[track_caller]
-fn brings(body: impl AsRef<[u8]>, events: &[&str], ignored: i64) {
-    let parsed = read(body).unwrap();
-    assert_eq!(short(&parsed), events);
-    assert_eq!(parsed.ignored, ignored);
-}
-
-fn message(data: impl AsRef<[u8]>) -> String {
+fn message(data: impl AsRef<[u8]>) -> Value {
     let data = json!(BASE64_STANDARD.encode(data));
-    with(fixture!("pub-sub-push"), "/message/data", Some(data))
+    GOOGLE.with("pub-sub-push", "/message/data", data)
 }
 
 /// An entry of the audit log to change something in: a pull by tag.
-fn pull() -> String {
-    let entries: Value = serde_json::from_str(fixture!("audit-log")).unwrap();
-    entries[1].to_string()
+fn pull() -> Value {
+    GOOGLE.body("audit-log")[1].clone()
 }
-
-const PUSH: &str = "Push web :v1 @11 at 2026-03-01T09:00:00.25Z = 900000000001";
-const PULL: &str = "Pull team/web :v1 GET Peer 203.0.113.5 by node at 2026-03-01T09:02:00.123456789Z = 02";
 
 #[test]
 fn a_message_is_read_as_pushed_and_as_a_subscriber_holds_it() {
-    brings(fixture!("pub-sub-push"), &[PUSH], 0);
-    let envelope: Value = serde_json::from_str(fixture!("pub-sub-push")).unwrap();
-    brings(envelope["message"].to_string(), &[PUSH], 0);
-    let names = [("messageId", "message_id"), ("publishTime", "publish_time")];
-    for (camel, snake) in names {
-        for name in [camel, snake] {
-            let pointer = format!("/message/{name}");
-            brings(with(fixture!("pub-sub-push"), &pointer, None), &[PUSH], 0);
-        }
+    let envelope = GOOGLE.body("pub-sub-push");
+    GOOGLE.lacks(&envelope["message"], &envelope, "");
+    for field in ["messageId", "message_id", "publishTime", "publish_time"] {
+        let pointer = format!("/message/{field}");
+        GOOGLE.lacks(&with(envelope.clone(), &pointer, None::<Value>), &envelope, "");
     }
 }
 
@@ -72,23 +87,22 @@ fn a_message_is_read_as_pushed_and_as_a_subscriber_holds_it() {
 fn an_unwrapped_message_has_id_and_time_in_headers_or_nowhere() {
     let headers = HeaderMap::from_iter([
         (
-            http::HeaderName::from_static("x-goog-pubsub-message-id"),
+            HeaderName::from_static("x-goog-pubsub-message-id"),
             HeaderValue::from_static("900000000001"),
         ),
         (
-            http::HeaderName::from_static("x-goog-pubsub-publish-time"),
+            HeaderName::from_static("x-goog-pubsub-publish-time"),
             HeaderValue::from_static("2026-03-01T09:00:00.25Z"),
         ),
     ]);
-    let body = fixture!("notification-insert");
-    let read_with = |body: &str| Format::GoogleArtifactRegistry.parse(&headers, body.as_bytes());
-    assert_eq!(short(&read_with(body).unwrap()), [PUSH]);
-    let two = read_with(&format!("[{body}, {body}]")).unwrap();
+    let bare = GOOGLE.body("notification-insert");
+    let parsed = parse(&headers, bare.to_string().as_bytes()).unwrap();
+    assert_eq!(
+        parsed.events.first(),
+        GOOGLE.one(&GOOGLE.body("pub-sub-push")).as_ref()
+    );
+    let two = parse(&headers, json!([bare, bare]).to_string().as_bytes()).unwrap();
     assert_ne!(two.events[0].id, "900000000001", "headers are about one message");
-
-    let bare = read(body).unwrap().events.remove(0);
-    assert!(bare.id.starts_with("sha256:"), "a key of its content");
-    assert_eq!(bare.time, None);
 }
 
 #[test]
@@ -96,11 +110,11 @@ fn a_notification_names_what_was_pushed_or_deleted() {
     let digest = format!("eu.gcr.io/shop/web@sha256:{}", "1".repeat(64));
     let tag = "eu.gcr.io/shop/web:v1";
     for (notification, line) in [
-        (json!({"action": "INSERT", "digest": digest}), "Push shop/web @11"),
-        (json!({"action": "INSERT", "tag": tag}), "Push shop/web :v1"),
+        (json!({"action": "INSERT", "digest": digest}), "Push shop/web@11"),
+        (json!({"action": "INSERT", "tag": tag}), "Push shop/web:v1"),
         (
             json!({"action": "INSERT", "tag": tag, "digest": ""}),
-            "Push shop/web :v1",
+            "Push shop/web:v1",
         ),
         (
             json!({"action": "INSERT", "digest": "eu.gcr.io/shop/web@sha256:01"}),
@@ -108,23 +122,24 @@ fn a_notification_names_what_was_pushed_or_deleted() {
         ),
         (
             json!({"action": "INSERT", "digest": digest, "tag": "eu.gcr.io/shop/web:no tag"}),
-            "Push shop/web @11",
+            "Push shop/web@11",
         ),
         (
             json!({"action": "INSERT", "tag": "host.example.com:5000/web:v1"}),
-            "Push web :v1",
+            "Push web:v1",
         ),
         (
             json!({"action": "DELETE", "digest": digest}),
-            "DeleteManifest shop/web @11",
+            "Delete Manifest shop/web@11",
         ),
-        (json!({"action": "DELETE", "tag": tag}), "DeleteTag shop/web :v1"),
+        (json!({"action": "DELETE", "tag": tag}), "Delete Tag shop/web:v1"),
         (
             json!({"action": "DELETE", "digest": digest, "tag": tag}),
-            "DeleteManifest shop/web :v1 @11",
+            "Delete Manifest shop/web:v1@11",
         ),
     ] {
-        brings(notification.to_string(), &[line], 0);
+        let event = GOOGLE.one(&notification).unwrap();
+        assert_eq!(told(&event), line, "{notification}");
     }
     for notification in [
         json!({"action": "DELETE"}),
@@ -136,13 +151,12 @@ fn a_notification_names_what_was_pushed_or_deleted() {
         json!({"action": "UPDATE", "tag": tag}),
         json!({"action": ["INSERT"], "tag": tag}),
     ] {
-        brings(notification.to_string(), &[], 1);
+        assert_eq!(GOOGLE.one(&notification), None, "{notification}");
     }
 }
 
 #[test]
 fn messages_about_something_else_are_ignored() {
-    brings(message(r#"{"action": "INSERT"}"#), &[], 1);
     for data in [
         "",
         "not JSON",
@@ -150,103 +164,67 @@ fn messages_about_something_else_are_ignored() {
         "[]",
         "{}",
         r#"{"kind": "DISCOVERY"}"#,
-        fixture!("pub-sub-push"),
+        r#"{"action": "INSERT"}"#,
+        r#"{"logName": "projects/shop-project/logs/other", "insertId": "x"}"#,
+        &GOOGLE.body("pub-sub-push").to_string(),
+        &"[".repeat(99),
     ] {
-        brings(message(data), &[], 1);
+        assert_eq!(GOOGLE.one(&message(data)), None, "{data}");
     }
-    brings(message("[".repeat(99)), &[], 1);
     for data in [None, Some(json!("no base64")), Some(json!(7))] {
-        brings(with(fixture!("pub-sub-push"), "/message/data", data), &[], 1);
+        let body = GOOGLE.with("pub-sub-push", "/message/data", data);
+        assert_eq!(GOOGLE.one(&body), None, "{body}");
     }
-}
-
-#[test]
-fn the_audit_log_has_requests_of_the_docker_api_and_calls() {
-    brings(
-        fixture!("audit-log"),
-        &[
-            "Pull team/web :v1 HEAD Peer 203.0.113.5 by node at 2026-03-01T09:01:00.123456789Z = 01",
-            PULL,
-            "Pull team/web @11 GET at 2026-03-01T09:03:00.123456789Z = 03",
-            "Push team/web :v1 @11 PUT Peer 203.0.113.5 by node at 2026-03-01T09:04:00.123456789Z = 04",
-            "DeleteManifest team/web @11 DELETE Peer 203.0.113.5 by node at 2026-03-01T09:05:00.123456789Z = 05",
-            "DeleteTag team/web :v1 DELETE Peer 203.0.113.5 by node at 2026-03-01T09:06:00.123456789Z = 06",
-            "DeleteTag team/web :v2 Peer 203.0.113.5 by node at 2026-03-01T09:07:00.123456789Z = 07",
-            "DeleteManifest team/web @22 Peer 203.0.113.5 by node at 2026-03-01T09:08:00.123456789Z = 08",
-            "DeleteManifest team/web @22 Peer 203.0.113.5 by node at 2026-03-01T09:09:00.123456789Z = 09",
-            "DeleteRepository team/web Peer 203.0.113.5 by node at 2026-03-01T09:10:00.123456789Z = 10",
-            "DeleteManifest team/web @33 Peer 203.0.113.5 by node at 2026-03-01T09:11:00.123456789Z = 11",
-            "DeleteManifest team/web @44 Peer 203.0.113.5 by node at 2026-03-01T09:11:00.123456789Z = 11#2",
-            "Pull example.com/shop/web Peer 203.0.113.5 by node at 2026-03-01T09:12:00.123456789Z = 12",
-        ],
-        6,
-    );
-    let parsed = read(fixture!("audit-log")).unwrap();
-    assert_eq!(parsed.events[1].user_agent.as_deref(), Some("containerd/2.2.0"));
-    let operation = &parsed.events[7].request_id;
-    assert!(operation.is_some(), "start and end of an operation are one act");
-    assert_eq!(*operation, parsed.events[8].request_id);
 }
 
 #[test]
 fn an_entry_comes_through_a_topic_too() {
-    brings(fixture!("pub-sub-audit-entry"), &[PULL], 0);
-    brings(pull(), &[PULL], 0);
-    brings(
-        message(r#"{"logName": "projects/shop-project/logs/other", "insertId": "x"}"#),
-        &[],
-        1,
-    );
+    GOOGLE.lacks(&GOOGLE.body("pub-sub-audit-entry"), &pull(), "");
 }
 
 #[test]
 fn what_an_entry_does_not_say_is_absent() {
-    let at = "at 2026-03-01T09:02:00.123456789Z = 02";
-    for (pointer, value, line) in [
+    let url = "/protoPayload/request/requestUrl";
+    let from = " from Peer 203.0.113.5";
+    for (pointer, value, absent) in [
         (
             "/protoPayload/authenticationInfo",
             None,
-            format!("Pull team/web :v1 GET Peer 203.0.113.5 {at}"),
-        ),
-        (
-            "/protoPayload/requestMetadata",
-            None,
-            format!("Pull team/web :v1 GET by node {at}"),
+            " by node@shop-project.example.com",
         ),
         (
             "/protoPayload/requestMetadata/callerIp",
             Some(json!("private")),
-            format!("Pull team/web :v1 GET by node {at}"),
+            from,
         ),
-        ("/protoPayload/status", None, PULL.to_owned()),
-        ("/protoPayload/status/code", Some(json!(0)), PULL.to_owned()),
-        ("/protoPayload/resourceName", None, PULL.to_owned()),
+        ("/protoPayload/status", None, ""),
+        ("/protoPayload/status", Some(json!({"code": 0})), ""),
+        ("/protoPayload/resourceName", None, ""),
+        ("/protoPayload/request", None, ":v1 method GET"),
         (
-            "/protoPayload/request",
-            None,
-            format!("Pull team/web Peer 203.0.113.5 by node {at}"),
-        ),
-        (
-            "/protoPayload/request/requestUrl",
-            Some(json!(
-                "https://host.example.com/v2/shop-project/images/a/manifests/b/manifests/v1?x=/manifests/y"
-            )),
-            format!("Pull a/manifests/b :v1 GET Peer 203.0.113.5 by node {at}"),
-        ),
-        (
-            "/protoPayload/request/requestUrl",
+            url,
             Some(json!("/v2/shop-project/images/team%2fweb/manifests/v%31%")),
-            format!("Pull team/web GET Peer 203.0.113.5 by node {at}"),
+            ":v1",
         ),
-        (
-            "/timestamp",
-            None,
-            "Pull team/web :v1 GET Peer 203.0.113.5 by node = 02".to_owned(),
-        ),
-        ("/logName", None, PULL.to_owned()),
+        ("/timestamp", None, " at 2026-03-01T09:02:00.123456789Z"),
+        ("/logName", None, ""),
     ] {
-        brings(with(&pull(), pointer, value), &[&line], 0);
+        GOOGLE.lacks(&with(pull(), pointer, value), &pull(), absent);
     }
+    let metadata = "/protoPayload/requestMetadata";
+    let agent = with(
+        pull(),
+        &format!("{metadata}/callerSuppliedUserAgent"),
+        None::<Value>,
+    );
+    GOOGLE.lacks(&agent, &pull(), " with containerd/2.2.0");
+    GOOGLE.lacks(&with(pull(), metadata, None::<Value>), &agent, from);
+
+    let odd = "https://host.example.com/v2/shop-project/images/a/manifests/b/manifests/v1?x=/manifests/y";
+    let [odd, whole] =
+        [with(pull(), url, json!(odd)), pull()].map(|entry| told(&GOOGLE.one(&entry).unwrap()));
+    assert_eq!(odd, whole.replace("team/web", "a/manifests/b"));
+
     for (pointer, value) in [
         (
             "/protoPayload/serviceName",
@@ -260,7 +238,7 @@ fn what_an_entry_does_not_say_is_absent() {
         ("/protoPayload", json!(null)),
         ("/protoPayload", json!("text")),
     ] {
-        brings(with(&pull(), pointer, Some(value)), &[], 1);
+        assert_eq!(GOOGLE.one(&with(pull(), pointer, value)), None, "{pointer}");
     }
 }
 
@@ -273,7 +251,8 @@ fn a_delete_says_what_it_removed_or_is_ignored() {
             "serviceName": "artifactregistry.googleapis.com", "methodName": method,
             "resourceName": format!("{images}/{resource}"), "request": {"requestUrl": url},
         }});
-        short(&read(entry.to_string()).unwrap())
+        let parsed = GOOGLE.read(entry.to_string()).unwrap();
+        parsed.events.iter().map(told).collect::<Vec<_>>()
     };
     let v1 = |method: &str| format!("google.devtools.artifactregistry.v1.ArtifactRegistry.{method}");
     for (method, resource, url, line) in [
@@ -281,43 +260,43 @@ fn a_delete_says_what_it_removed_or_is_ignored() {
             "Docker-DeleteManifest".to_owned(),
             "dockerImages/web".to_owned(),
             Some("/v2/a/b/web/manifests/v1"),
-            "DeleteTag a/b/web :v1 = x",
+            "Delete Tag a/b/web:v1 id x",
         ),
         (
             "Docker-DeleteManifest".to_owned(),
             "dockerImages/web".to_owned(),
             Some("/v2/a/b/web/manifests/sha256:0"),
-            "DeleteManifest a/b/web = x",
+            "Delete Manifest a/b/web id x",
         ),
         (
             "Docker-DeleteManifest".to_owned(),
             format!("dockerImages/web@{one}"),
             None,
-            "DeleteManifest web @11 = x",
+            "Delete Manifest shop-project/images/web@11 id x",
         ),
         (
             v1("DeletePackage"),
             "packages/web".to_owned(),
             None,
-            "DeleteRepository web = x",
+            "Delete Repository shop-project/images/web id x",
         ),
         (
             v1("DeleteVersion"),
             format!("packages/web/versions/{one}"),
             None,
-            "DeleteManifest web @11 = x",
+            "Delete Manifest shop-project/images/web@11 id x",
         ),
         (
             v1("DeleteVersion"),
             "packages/web/versions/sha256%3A0".to_owned(),
             None,
-            "DeleteManifest web = x",
+            "Delete Manifest shop-project/images/web id x",
         ),
         (
             v1("DeleteTag"),
             "packages/web/tags/v1".to_owned(),
             None,
-            "DeleteTag web :v1 = x",
+            "Delete Tag shop-project/images/web:v1 id x",
         ),
     ] {
         assert_eq!(did(&method, &resource, url), [line], "{method} {resource}");
@@ -351,19 +330,17 @@ fn a_body_of_another_kind_is_an_error_that_quotes_nothing() {
         (r#"{"message": "hunter2"}"#, "UnexpectedShape"),
         (r#"{"message": {}}"#, "UnexpectedShape"),
     ] {
-        let error = read(body).unwrap_err();
-        assert_eq!(error.reason(), reason, "{body}");
-        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        GOOGLE.refuse(body, reason);
     }
-    assert_eq!(read("[".repeat(99)), Err(DialectError::TooDeep));
-    assert_eq!(read("[]"), Ok(Parsed::default()));
+    GOOGLE.refuse("[".repeat(99), "TooDeep");
+    assert_eq!(GOOGLE.read("[]"), Ok(Parsed::default()));
 }
 
 #[test]
 fn lists_are_bounded_wherever_they_are() {
     let entries = |count| json!(vec![json!({"logName": "x"}); count]).to_string();
-    assert_eq!(read(entries(MAX_ENTRIES)).unwrap().ignored, 10_000);
-    assert_eq!(read(entries(MAX_ENTRIES + 1)), Err(DialectError::TooManyEntries));
+    assert_eq!(GOOGLE.read(entries(MAX_ENTRIES)).unwrap().ignored, 10_000);
+    GOOGLE.refuse(entries(MAX_ENTRIES + 1), "TooManyEntries");
 
     let batch = |count| {
         let name = "projects/p/locations/l/repositories/r/packages/i/versions/sha256:";
@@ -374,6 +351,6 @@ fn lists_are_bounded_wherever_they_are() {
         }})
         .to_string()
     };
-    assert_eq!(read(batch(MAX_ENTRIES)).unwrap().events.len(), MAX_ENTRIES);
-    assert_eq!(read(batch(MAX_ENTRIES + 1)), Err(DialectError::TooManyEntries));
+    assert_eq!(GOOGLE.read(batch(MAX_ENTRIES)).unwrap().events.len(), MAX_ENTRIES);
+    GOOGLE.refuse(batch(MAX_ENTRIES + 1), "TooManyEntries");
 }
