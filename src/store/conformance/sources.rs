@@ -87,6 +87,7 @@ pub(crate) async fn when_a_source_first_reported_a_category_is_remembered<B: Bac
     append(&store, empty(5.0)).await;
     backend.changes();
     append(&store, delivery(vec![raw("g1 10 a GET v1 @A")])).await;
+    backend.settle(&store).await;
     assert!(
         backend.changes().contains(&(registry(), Vec::new())),
         "coverage changed"
