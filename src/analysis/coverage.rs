@@ -388,7 +388,7 @@ fn missing_of(
         .telling(category)
         .map(|(source, since)| (gaps_in(source, question, now), since))
         .collect();
-    let Some(since) = telling.iter().map(|(_, since)| *since).min() else {
+    if telling.is_empty() {
         let message = if events.may_tell(category) {
             format!(
                 "{} has not reported a {category:?} yet: whether its sources report them is not known",
@@ -401,21 +401,19 @@ fn missing_of(
             )
         };
         return Some(Completeness::missing("CategoryNotReported", message));
-    };
-    if telling.iter().any(|&(gaps, since)| gaps == 0 && since <= start) {
-        return None;
     }
-    Some(if since > start {
-        Completeness::missing(
-            "WindowBeforeCoverage",
-            format!("events are known since {since:.0}, the window begins before"),
-        )
-    } else {
-        Completeness::missing(
+    let without_gap = telling.iter().filter(|(gaps, _)| *gaps == 0);
+    match without_gap.map(|(_, since)| *since).min() {
+        None => Some(Completeness::missing(
             "PossibleGap",
             "events of a part of the window may be lost; see the ImageRegistry's status",
-        )
-    })
+        )),
+        Some(since) if since > start => Some(Completeness::missing(
+            "WindowBeforeCoverage",
+            format!("events are known since {since:.0}, the window begins before"),
+        )),
+        Some(_) => None,
+    }
 }
 
 /// A window that ends now begins up to a step earlier than it was asked to; that is no gap.
