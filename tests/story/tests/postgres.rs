@@ -87,9 +87,12 @@ async fn a_report_answers_from_postgresql_and_a_restart_forgets_nothing() -> Res
     Ok(())
 }
 
+async fn send(operator: &Operator, path: &str, body: &str) -> Result<Answer> {
+    request(operator.webhook(), "POST", path, Some(TOKEN), body).await
+}
+
 async fn deliver(operator: &Operator, path: &str, id: &str) -> Result<Answer> {
-    let body = push_envelope(HOST, REPOSITORY, id);
-    request(operator.webhook(), "POST", path, Some(TOKEN), &body).await
+    send(operator, path, &push_envelope(HOST, REPOSITORY, id)).await
 }
 
 async fn taken(operator: &Operator, path: &str, id: &str) -> Result<()> {
@@ -201,7 +204,9 @@ async fn a_database_that_is_away_is_told_leaves_a_gap_and_is_used_again_without_
     wait_for_path(&operator, &path).await?;
     let spec = json!({"repository": format!("{HOST}/{REPOSITORY}"), "events": {"limit": 200}});
     let mut acknowledged: Vec<String> = (10..20).map(|number| format!("a-{number}")).collect();
-    for id in &acknowledged {
+    let first = push_envelope(HOST, REPOSITORY, &acknowledged[0]);
+    ensure!(send(&operator, &path, &first).await?.status == 202);
+    for id in &acknowledged[1..] {
         taken(&operator, &path, id).await?;
     }
     ask(&home, "usage", &spec, |_| Ok(())).await?;
@@ -256,7 +261,7 @@ async fn a_database_that_is_away_is_told_leaves_a_gap_and_is_used_again_without_
             taken(&operator, &path, &refused).await
         })
         .await?;
-        taken(&operator, &path, &acknowledged[0]).await?;
+        ensure!(send(&operator, &path, &first).await?.status == 202);
         acknowledged.push(refused);
         answers(&home, "usage", &acknowledged, "PossibleGap").await?;
         // Numbers alone are written once a minute.
