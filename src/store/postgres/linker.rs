@@ -36,8 +36,6 @@ const RETRY: Duration = Duration::from_millis(500);
 const SHARE: u32 = 3;
 /// How long one transaction may take.
 const LINK_WITHIN: Duration = Duration::from_secs(30);
-/// How long somebody who asked waits for a database that refuses.
-const ASKED_WITHIN: Duration = Duration::from_mins(1);
 /// How often a transaction that met another one in its way is tried.
 const TRIES: u32 = 4;
 /// Most new raw events of one transaction, save where one stretch has more.
@@ -149,8 +147,10 @@ impl Linker {
 
     /// Links all that waits anywhere by now.
     async fn link_all(&self) -> Result<(), StoreError> {
-        let all = async { self.link_whole(self.unlinked().await?).await };
-        within(ASKED_WITHIN, all).await.map_err(Failure::write)
+        let all = within(LINK_WITHIN, self.unlinked())
+            .await
+            .map_err(Failure::write)?;
+        self.link_whole(all).await.map_err(Failure::write)
     }
 
     /// Links all that waits of these, however long it takes.
