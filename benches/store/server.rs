@@ -6,7 +6,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::Result;
 
-/// Beside the helper's, which writes every commit to the disk. All else is as the server brings it.
+/// Beside those of `PostgresServer`, which writes every commit to the disk. All else is as the server brings it.
 const SETTINGS: [&str; 2] = ["shared_buffers=2GB", "max_wal_size=4GB"];
 
 pub(crate) struct Server(PostgresServer);
