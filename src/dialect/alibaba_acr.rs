@@ -22,16 +22,11 @@ use crate::event::{Category, DeleteTarget, NetworkType, RegistryEvent};
 
 pub(super) fn parse(_headers: &HeaderMap, body: &[u8]) -> Result<Parsed, DialectError> {
     let entries = json::records(body)?;
-    let known = |entry: &Value| {
-        ["action", "push_data", "specversion", "Records"]
-            .iter()
-            .any(|field| entry.get(field).is_some())
-    };
-    if !entries.is_empty() && !entries.iter().any(known) {
-        return Err(DialectError::UnexpectedShape(
-            "it is no trigger, event or log of Alibaba Container Registry",
-        ));
-    }
+    json::expect_any(
+        &entries,
+        &["action", "push_data", "specversion", "Records"],
+        "it is no trigger, event or log of Alibaba Container Registry",
+    )?;
     let mut parsed = Parsed::default();
     for entry in &entries {
         if entry.get("action").is_some() {

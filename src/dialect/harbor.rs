@@ -22,16 +22,11 @@ use crate::event::{Category, DeleteTarget, RegistryEvent};
 
 pub(super) fn parse(_headers: &HeaderMap, body: &[u8]) -> Result<Parsed, DialectError> {
     let entries = json::records(body)?;
-    let known = |entry: &Value| {
-        ["event_data", "occur_at", "specversion", "operation"]
-            .iter()
-            .any(|field| entry.get(field).is_some())
-    };
-    if !entries.is_empty() && !entries.iter().any(known) {
-        return Err(DialectError::UnexpectedShape(
-            "it is neither a webhook nor a page of an audit log of Harbor",
-        ));
-    }
+    json::expect_any(
+        &entries,
+        &["event_data", "occur_at", "specversion", "operation"],
+        "it is neither a webhook nor a page of an audit log of Harbor",
+    )?;
     let mut parsed = Parsed::default();
     for entry in &entries {
         if entry.get("operation").is_some() {

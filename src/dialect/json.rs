@@ -4,13 +4,22 @@ use super::{DialectError, MAX_DEPTH, MAX_ENTRIES, Parsed};
 
 /// Reads a body as JSON, unless it is nested too deep.
 pub(super) fn read(body: &[u8]) -> Result<Value, DialectError> {
+    not_too_deep(body)?;
+    serde_json::from_slice(body).map_err(|error| not_json(&error))
+}
+
+fn not_too_deep(body: &[u8]) -> Result<(), DialectError> {
     if depth(body) > MAX_DEPTH {
         return Err(DialectError::TooDeep);
     }
-    serde_json::from_slice(body).map_err(|error| DialectError::NotJson {
+    Ok(())
+}
+
+fn not_json(error: &serde_json::Error) -> DialectError {
+    DialectError::NotJson {
         line: error.line(),
         column: error.column(),
-    })
+    }
 }
 
 /// A body that is one JSON object.
@@ -26,15 +35,10 @@ pub(super) fn object(body: &[u8]) -> Result<Value, DialectError> {
 /// Records as log shippers send them: one, several in an array, or one after the other
 /// (with or without line ends between them, arrays among them too).
 pub(super) fn records(body: &[u8]) -> Result<Vec<Value>, DialectError> {
-    if depth(body) > MAX_DEPTH {
-        return Err(DialectError::TooDeep);
-    }
+    not_too_deep(body)?;
     let mut records = Vec::new();
     for value in serde_json::Deserializer::from_slice(body).into_iter::<Value>() {
-        match value.map_err(|error| DialectError::NotJson {
-            line: error.line(),
-            column: error.column(),
-        })? {
+        match value.map_err(|error| not_json(&error))? {
             Value::Array(several) => records.extend(several),
             one => records.push(one),
         }
@@ -46,6 +50,21 @@ pub(super) fn records(body: &[u8]) -> Result<Vec<Value>, DialectError> {
         return Err(DialectError::UnexpectedShape("it is empty"));
     }
     Ok(records)
+}
+
+/// That a record has one of these fields, if there is any record: else they are of another
+/// format, which the error says.
+pub(super) fn expect_any(
+    records: &[Value],
+    fields: &[&str],
+    otherwise: &'static str,
+) -> Result<(), DialectError> {
+    let is_known = |record: &Value| fields.iter().any(|field| record.get(field).is_some());
+    if records.is_empty() || records.iter().any(is_known) {
+        Ok(())
+    } else {
+        Err(DialectError::UnexpectedShape(otherwise))
+    }
 }
 
 /// What a record brings that is about no image.

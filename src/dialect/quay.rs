@@ -27,8 +27,9 @@ use crate::event::{Category, DeleteTarget, RegistryEvent};
 
 pub(super) fn parse(_headers: &HeaderMap, body: &[u8]) -> Result<Parsed, DialectError> {
     let entries = json::records(body)?;
-    let known = |entry: &Value| {
-        [
+    json::expect_any(
+        &entries,
+        &[
             "logs",
             "event",
             "kind",
@@ -36,15 +37,9 @@ pub(super) fn parse(_headers: &HeaderMap, body: &[u8]) -> Result<Parsed, Dialect
             "updated_tags",
             "docker_url",
             "export_id",
-        ]
-        .iter()
-        .any(|field| entry.get(field).is_some())
-    };
-    if !entries.is_empty() && !entries.iter().any(known) {
-        return Err(DialectError::UnexpectedShape(
-            "it is neither a notification nor an action log of Quay",
-        ));
-    }
+        ],
+        "it is neither a notification nor an action log of Quay",
+    )?;
     let mut parsed = Parsed::default();
     for entry in &entries {
         let list = ["logs", "updated_tags"]

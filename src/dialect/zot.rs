@@ -26,11 +26,11 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Parsed, DialectE
         parsed.take(image(&context, data));
         return Ok(parsed);
     }
-    if !entries.is_empty() && !entries.iter().any(|entry| entry.get("specversion").is_some()) {
-        return Err(DialectError::UnexpectedShape(
-            "neither it nor a header says of which type of event it is",
-        ));
-    }
+    json::expect_any(
+        &entries,
+        &["specversion"],
+        "neither it nor a header says of which type of event it is",
+    )?;
     for entry in &entries {
         let taken = match entry.get("data") {
             Some(data) => image(&structured(entry), data),
