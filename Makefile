@@ -74,13 +74,14 @@ EVENTS ?= 1000000
 EVENTS_ALL ?= 100000000
 RATE ?= 1000
 LOAD_SECONDS ?= 60
+FORMAT_SECONDS ?= 15
 BENCH_CLUSTER := cargo bench --locked --package image-usage-operator --bench cluster --
 BENCH_STORE := cargo bench --locked --package image-usage-operator --bench store --
 
-.PHONY: bench bench-store bench-store-huge bench-webhook bench-first-sync bench-churn bench-idle bench-many
+.PHONY: bench bench-store bench-store-huge bench-webhook bench-formats bench-first-sync bench-churn bench-idle bench-many
 # Two minutes' worth of changes, so that all of it takes half an hour.
 bench: CHANGES := 24000
-bench: bench-store bench-webhook bench-first-sync bench-churn bench-many ## measure against the limits; results are in docs/benchmarks.md
+bench: bench-store bench-webhook bench-formats bench-first-sync bench-churn bench-many ## measure against the limits; results are in docs/benchmarks.md
 
 bench-store: setup ## durable appends beside raw ones and beside purges; questions to a repository of EVENTS events
 	$(BENCH_STORE) appends
@@ -94,6 +95,9 @@ bench-store-huge: setup ## questions to PostgreSQL with EVENTS_ALL events, 10 mi
 
 bench-webhook: setup operator ## RATE deliveries a second for LOAD_SECONDS to the whole operator; DATABASE_URL chooses its store
 	cargo bench --locked --package image-usage-operator --bench webhook -- --rate $(RATE) --seconds $(LOAD_SECONDS)
+
+bench-formats: setup operator ## the same RATE in the words of each format, FORMAT_SECONDS each
+	cargo bench --locked --package image-usage-operator --bench webhook -- --formats --rate $(RATE) --seconds $(FORMAT_SECONDS)
 
 bench-first-sync: setup operator ## the first sync of PODS pods beside plainer readers, ROUNDS times
 	$(BENCH_CLUSTER) first-sync --pods $(PODS) --rounds $(ROUNDS)

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::post::Message;
+
 const REPOSITORIES: u32 = 50;
 /// One client's doing: four pulls of a tag (HEAD and GET), a push, and a pull by digest alone.
 const OF_ONE_CLIENT: u32 = 10;
@@ -86,7 +88,12 @@ fn envelope(number: u32, repository: &str, tag: Option<&str>, time: Timestamp) -
     value
 }
 
-/// A body of several events.
-pub(crate) fn body(events: &[Value]) -> String {
-    json!({"events": events}).to_string()
+/// A message of several events.
+pub(crate) fn message(path: &str, events: &[Value]) -> Message {
+    const MEDIA_TYPE: &str = "application/vnd.docker.distribution.events.v2+json";
+    Message {
+        path: path.to_owned(),
+        headers: vec![("Content-Type".to_owned(), MEDIA_TYPE.to_owned())],
+        body: json!({"events": events}).to_string(),
+    }
 }

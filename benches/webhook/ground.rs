@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use local_cluster::{Access, Cluster, wait_until};
+use serde_json::Value;
 use story::{
     NAMESPACE, TOKEN,
     operator::{Operator, condition, create_namespace, create_secret, image_registry, install_definitions},
@@ -11,6 +12,7 @@ use story::{
 
 use crate::{
     client::client,
+    event,
     post::deliver,
     probe::{self, Probes},
 };
@@ -29,16 +31,7 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) async fn prepare(registries: u32) -> Result<Self> {
-        let cluster = Cluster::builder().start().await?;
-        install_definitions(&cluster).await?;
-        create_namespace(&cluster, NAMESPACE).await?;
-        create_secret(&cluster, NAMESPACE, "registry-webhook", "token", TOKEN).await?;
-        let mut operator = Operator::new(&cluster)?;
-        if let Ok(url) = std::env::var(DATABASE_URL) {
-            println!("events go to {DATABASE_URL}");
-            operator = operator.env(DATABASE_URL, &url);
-        }
-        operator.up().await?;
+        let (cluster, operator) = started().await?;
         let mut paths = Vec::new();
         for number in 0..registries {
             paths.push(accepted(&cluster, &name(number), &format!("registry-{number}.example")).await?);
@@ -64,7 +57,7 @@ impl Ground {
         self.operator.up().await?;
         for path in &self.paths {
             wait_until(ACCEPTED_WITHIN, "the paths to be open", async || {
-                deliver(self.operator.webhook(), path, r#"{"events":[]}"#).await
+                deliver(self.operator.webhook(), &event::message(path, &[])).await
             })
             .await?;
         }
@@ -91,14 +84,32 @@ impl Ground {
     }
 }
 
+/// An API server and the operator on it, which knows the token of [`post`](crate::post::post).
+pub(crate) async fn started() -> Result<(Cluster, Operator)> {
+    let cluster = Cluster::builder().start().await?;
+    install_definitions(&cluster).await?;
+    create_namespace(&cluster, NAMESPACE).await?;
+    create_secret(&cluster, NAMESPACE, "registry-webhook", "token", TOKEN).await?;
+    let mut operator = Operator::new(&cluster)?;
+    if let Ok(url) = std::env::var(DATABASE_URL) {
+        println!("events go to {DATABASE_URL}");
+        operator = operator.env(DATABASE_URL, &url);
+    }
+    operator.up().await?;
+    Ok((cluster, operator))
+}
+
 fn name(number: u32) -> String {
     format!("registry-{number}")
 }
 
-/// Makes a registry and waits until it is accepted; the path of its webhook.
 async fn accepted(home: &Access, name: &str, host: &str) -> Result<String> {
-    home.apply(&image_registry(NAMESPACE, name, host).to_string())
-        .await?;
+    open(home, name, &image_registry(NAMESPACE, name, host)).await
+}
+
+/// Makes a registry and waits until it is accepted; the path of its webhook.
+pub(crate) async fn open(home: &Access, name: &str, registry: &Value) -> Result<String> {
+    home.apply(&registry.to_string()).await?;
     wait_until(ACCEPTED_WITHIN, "the registry to be accepted", async || {
         let object = home
             .get_json(&["imageregistry", name, "--namespace", NAMESPACE])

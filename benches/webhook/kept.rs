@@ -6,7 +6,12 @@ use anyhow::{Result, ensure};
 use local_cluster::wait_until;
 use serde_json::Value;
 
-use crate::{event, ground::Ground, load::Load, post::deliver};
+use crate::{
+    event::{self, Event},
+    ground::Ground,
+    load::Load,
+    post::deliver,
+};
 
 /// Events of one body when all are delivered again.
 const OF_ONE_BODY: usize = 200;
@@ -52,13 +57,16 @@ async fn again(ground: &Ground, load: &Load, numbers: &[u32]) -> Result<[u64; 2]
     let before = counted(ground).await?;
     let registries = u32::try_from(ground.paths.len())?;
     for (registry, path) in (0..registries).zip(&ground.paths) {
-        let events = numbers.iter().map(|number| load.event(*number));
+        let events = numbers.iter().map(|&number| Event {
+            number,
+            time: load.time(number),
+        });
         let of_it: Vec<Value> = events
             .filter(|event| event.registry(registries) == registry)
             .map(|event| event.value(registries))
             .collect();
         for events in of_it.chunks(OF_ONE_BODY) {
-            deliver(ground.operator.webhook(), path, &event::body(events)).await?;
+            deliver(ground.operator.webhook(), &event::message(path, events)).await?;
         }
     }
     let after = counted(ground).await?;

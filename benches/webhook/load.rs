@@ -10,20 +10,24 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{
-    Arguments,
-    event::{self, Event},
-    post::{post, source},
-};
+use crate::post::{Message, post, source};
 
 /// Deliveries under way at the same time: beyond it the sender gives up, as its machine would.
 const UNDER_WAY: usize = 8_000;
 
+/// How many deliveries, and how fast.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// A second.
+    pub(crate) rate: u32,
+    pub(crate) seconds: u32,
+}
+
 /// What was sent and what became of it.
 pub(crate) struct Load {
     /// When the first was due.
-    pub(crate) begun: Timestamp,
-    pub(crate) rate: u32,
+    begun: Timestamp,
+    rate: u32,
     /// From then on, until the last was answered.
     pub(crate) took: Duration,
     pub(crate) sent: u32,
@@ -38,24 +42,26 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Sends all, each when it is due, and waits for the answers.
-    pub(crate) async fn run(paths: &[String], to: SocketAddr, arguments: &Arguments) -> Result<Self> {
-        let (rate, sent) = (arguments.rate, arguments.rate * arguments.seconds);
-        let paths: Arc<[String]> = paths.into();
-        let places = Arc::new(Semaphore::new(UNDER_WAY));
+    /// Sends all, each when it is due, and waits for the answers. A message is made of its number and its time.
+    pub(crate) async fn run(
+        Pace { rate, seconds }: Pace,
+        to: SocketAddr,
+        message: impl Fn(u32, Timestamp) -> Message + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let (message, places) = (Arc::new(message), Arc::new(Semaphore::new(UNDER_WAY)));
         let (begun, start) = (Timestamp::now(), Instant::now());
         let mut load = Self {
             begun,
             rate,
             took: Duration::ZERO,
-            sent,
+            sent: rate * seconds,
             answered: Vec::new(),
             late: Vec::new(),
             failed: BTreeMap::new(),
             unanswered: Vec::new(),
         };
         let mut deliveries = JoinSet::new();
-        for number in 0..sent {
+        for number in 0..load.sent {
             let due = start + after(number, rate);
             sleep_until(due).await;
             load.late.push(due.elapsed());
@@ -63,9 +69,9 @@ impl Load {
                 load.failure(number, format!("not sent: {UNDER_WAY} were under way"));
                 continue;
             };
-            let (event, paths) = (load.event(number), paths.clone());
+            let (time, message) = (load.time(number), message.clone());
             deliveries.spawn(async move {
-                let status = send(event, &paths, to).await;
+                let status = post(source(number), to, &message(number, time)).await;
                 drop(place);
                 (number, due.elapsed(), status)
             });
@@ -86,24 +92,14 @@ impl Load {
         self.unanswered.push(number);
     }
 
-    /// One of those that were sent, as it was sent.
-    pub(crate) fn event(&self, number: u32) -> Event {
+    /// When a message was due.
+    pub(crate) fn time(&self, number: u32) -> Timestamp {
         let after = SignedDuration::try_from(after(number, self.rate)).unwrap_or_default();
-        Event {
-            number,
-            time: self.begun.checked_add(after).unwrap_or(self.begun),
-        }
+        self.begun.checked_add(after).unwrap_or(self.begun)
     }
 }
 
 /// When it is due, from the beginning.
 fn after(number: u32, rate: u32) -> Duration {
     Duration::from_secs(number.into()) / rate
-}
-
-async fn send(event: Event, paths: &[String], to: SocketAddr) -> Result<u16> {
-    let registries = u32::try_from(paths.len())?;
-    let path = &paths[event.registry(registries) as usize];
-    let body = event::body(&[event.value(registries)]);
-    post(source(event.number), to, path, &body).await
 }

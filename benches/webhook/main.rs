@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo bench --bench webhook -- --rate 1000 --seconds 60
+//! cargo bench --bench webhook -- --rate 1000 --seconds 15 --formats
 //! ```
 //! It starts an API server and the operator and ends them. `OPERATOR_BINARY` names the operator's static binary,
 //! `make bench-webhook` builds it; `DATABASE_URL`, where it is set, is handed to it.
@@ -12,6 +13,7 @@
 #[path = "../cluster/client.rs"]
 mod client;
 mod event;
+mod formats;
 mod ground;
 mod kept;
 mod load;
@@ -32,8 +34,9 @@ use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    event::Event,
     ground::Ground,
-    load::Load,
+    load::{Load, Pace},
     numbers::{latencies, mebibytes, met, milliseconds, quantile},
     process::Process,
 };
@@ -49,6 +52,9 @@ struct Arguments {
     /// Registries that send them.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=50))]
     registries: u32,
+    /// Instead: one registry of each format after the other, that long each.
+    #[arg(long)]
+    formats: bool,
     /// What cargo passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -80,6 +86,13 @@ impl Usage {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     println!("{}", machine::line());
+    let pace = Pace {
+        rate: arguments.rate,
+        seconds: arguments.seconds,
+    };
+    if arguments.formats {
+        return formats::run(pace).await;
+    }
     let mut ground = Ground::prepare(arguments.registries).await?;
 
     let stop = CancellationToken::new();
@@ -92,9 +105,14 @@ async fn main() -> Result<()> {
 
     let (operator, this) = (Process::of(ground.pid()?), Process::this());
     let before = [Usage::of(&operator)?, Usage::of(&this)?];
-    let (paths, to) = (&ground.paths, ground.operator.webhook());
+    let (paths, to) = (ground.paths.clone(), ground.operator.webhook());
+    let message = move |number, time| {
+        let event = Event { number, time };
+        let path = &paths[event.registry(arguments.registries) as usize];
+        event::message(path, &[event.value(arguments.registries)])
+    };
     let sending = async {
-        let load = Load::run(paths, to, &arguments).await;
+        let load = Load::run(pace, to, message).await;
         stop.cancel();
         load
     };
@@ -114,14 +132,12 @@ async fn main() -> Result<()> {
 
 fn print_load(load: &Load, before: &[Usage; 2], after: &[Usage; 2], peak: u64) {
     let Load {
-        begun: _,
-        rate: _,
         took,
         sent,
         answered,
         late,
         failed,
-        unanswered: _,
+        ..
     } = load;
     let seconds = took.as_secs_f64();
     println!(

@@ -1,6 +1,7 @@
 //! A delivery as a registry makes it: a new connection for each.
 
 use std::{
+    fmt::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -15,6 +16,14 @@ use tokio::{
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// What is delivered, and to which path.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
 /// An address of this machine of its own for each number: one alone has too few ports, since each is kept for a
 /// minute after its connection was closed.
 pub(crate) fn source(number: u32) -> Ipv4Addr {
@@ -22,14 +31,19 @@ pub(crate) fn source(number: u32) -> Ipv4Addr {
     Ipv4Addr::new(127, 1 + high % 128, middle, low)
 }
 
-/// Delivers a body; the status of the answer.
-pub(crate) async fn post(from: Ipv4Addr, to: SocketAddr, path: &str, body: &str) -> Result<u16> {
-    let length = body.len();
-    let text = format!(
-        "POST {path} HTTP/1.1\r\nHost: {to}\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: {length}\r\n\
-         Authorization: Bearer {TOKEN}\r\nContent-Type: application/vnd.docker.distribution.events.v2+json\r\n\
-         Accept-Encoding: gzip\r\n\r\n{body}"
+/// Delivers a message; the status of the answer.
+pub(crate) async fn post(from: Ipv4Addr, to: SocketAddr, message: &Message) -> Result<u16> {
+    let Message { path, headers, body } = message;
+    let mut text = format!(
+        "POST {path} HTTP/1.1\r\nHost: {to}\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: {}\r\n\
+         Authorization: Bearer {TOKEN}\r\nAccept-Encoding: gzip\r\n",
+        body.len()
     );
+    for (name, value) in headers {
+        write!(text, "{name}: {value}\r\n")?;
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
     timeout(ANSWER_WITHIN, async {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::new(IpAddr::V4(from), 0))?;
@@ -51,9 +65,9 @@ pub(crate) async fn post(from: Ipv4Addr, to: SocketAddr, path: &str, body: &str)
     .with_context(|| format!("no answer within {ANSWER_WITHIN:?}"))?
 }
 
-/// Delivers a body that must be taken.
-pub(crate) async fn deliver(to: SocketAddr, path: &str, body: &str) -> Result<()> {
-    let status = post(Ipv4Addr::LOCALHOST, to, path, body).await?;
+/// Delivers a message that must be taken.
+pub(crate) async fn deliver(to: SocketAddr, message: &Message) -> Result<()> {
+    let status = post(Ipv4Addr::LOCALHOST, to, message).await?;
     ensure!(status == 202, "answered with {status}");
     Ok(())
 }

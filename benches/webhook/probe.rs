@@ -104,9 +104,9 @@ impl Probes {
 /// From the moment at which the registry begins to deliver an event until a watch of the reports shows it.
 async fn show(webhook: Arc<Webhook>, number: u32) -> Result<Duration> {
     let id = format!("7d0e1f2a-0000-4000-8000-{number:012x}");
-    let body = event::body(&[event::probe(&id, &repository(number), "v1")]);
+    let message = event::message(&webhook.path, &[event::probe(&id, &repository(number), "v1")]);
     let begun = Instant::now();
-    deliver(webhook.address, &webhook.path, &body).await?;
+    deliver(webhook.address, &message).await?;
     let shown = webhook.reports.shows(&id).await?;
     Ok(shown.saturating_duration_since(begun))
 }
