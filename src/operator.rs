@@ -49,6 +49,7 @@ async fn operate(settings: Settings) -> Result<(), String> {
     let readiness = Readiness::waiting_for(&[
         WEBHOOK,
         NAMESPACES,
+        controller::WEBHOOKS,
         "ClusterAuthorization",
         "ImageRegistry",
         "ImageUsageReport",
@@ -157,6 +158,10 @@ fn start(
     tasks.own(
         "last known deployments",
         controller::keep_last_known(world.clone()).map(Ok),
+    );
+    tasks.own(
+        "listening",
+        controller::run_listening(world.clone(), store.clone()).map(Ok),
     );
     tasks.own(
         "retention",

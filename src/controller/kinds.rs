@@ -41,6 +41,8 @@ pub trait Reconcile<K>: Send + Sync + 'static {
     fn reconcile(self: Arc<Self>, object: Arc<K>) -> BoxFuture<'static, Result<Action, WriteError>>;
     /// The object is gone.
     fn gone(&self, key: &ObjectKey);
+    /// Every object that was there at the start has been looked at. May be said again.
+    fn all_looked_at(&self) {}
 }
 
 struct Driver<R> {
@@ -48,6 +50,7 @@ struct Driver<R> {
     world: Arc<World>,
     reconciler: Arc<R>,
     failures: Mutex<HashMap<ObjectKey, u32>>,
+    first_look: Arc<Mutex<FirstLook>>,
 }
 
 /// Runs until cancelled: every object of the kind is reconciled when it changes or is touched.
@@ -64,8 +67,10 @@ where
         listed: HashSet::new(),
         known: HashSet::new(),
     };
+    let first_look = Arc::new(Mutex::new(FirstLook::default()));
     let changes = {
         let (world, reconciler, mut gone) = (world.clone(), reconciler.clone(), gone);
+        let first_look = first_look.clone();
         watcher(api, watcher::Config::default())
             .default_backoff()
             .reflect(writer)
@@ -76,6 +81,10 @@ where
                 if matches!(event, watcher::Event::InitDone) {
                     world.readiness.is_there(kind);
                 }
+                let mut first_look = first_look.lock().unwrap_or_else(PoisonError::into_inner);
+                if first_look.after(event, &gone.known) {
+                    reconciler.all_looked_at();
+                }
             })
             .applied_objects()
     };
@@ -84,6 +93,7 @@ where
         world: world.clone(),
         reconciler,
         failures: Mutex::default(),
+        first_look,
     });
     Controller::for_stream(changes, reader)
         .reconcile_on(touched.stream())
@@ -142,6 +152,10 @@ where
             outcome: label,
         })
         .inc();
+    let mut first_look = driver.first_look.lock().unwrap_or_else(PoisonError::into_inner);
+    if first_look.looked_at(&key) {
+        driver.reconciler.all_looked_at();
+    }
     outcome
 }
 
@@ -195,5 +209,81 @@ impl Gone {
                 vec![key]
             }
         }
+    }
+}
+
+/// Which objects that were there at the start have not been looked at yet.
+#[derive(Default)]
+struct FirstLook {
+    /// Before the list is whole.
+    early: HashSet<ObjectKey>,
+    waiting: Option<HashSet<ObjectKey>>,
+}
+
+impl FirstLook {
+    /// Takes a watch event after which these are known; whether nothing waits any more.
+    fn after<K>(&mut self, event: &watcher::Event<K>, known: &HashSet<ObjectKey>) -> bool {
+        match (event, &mut self.waiting) {
+            (watcher::Event::InitDone, None) => {
+                let waiting = known
+                    .difference(&std::mem::take(&mut self.early))
+                    .cloned()
+                    .collect();
+                self.waiting = Some(waiting);
+            }
+            (watcher::Event::InitDone | watcher::Event::Delete(_), Some(waiting)) if !waiting.is_empty() => {
+                waiting.retain(|key| known.contains(key));
+            }
+            _ => return false,
+        }
+        self.is_over()
+    }
+
+    /// Whether nothing waits any more, now that this has been looked at.
+    fn looked_at(&mut self, key: &ObjectKey) -> bool {
+        match &mut self.waiting {
+            None => {
+                self.early.insert(key.clone());
+                false
+            }
+            Some(waiting) => waiting.remove(key) && self.is_over(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.waiting.as_ref().is_some_and(HashSet::is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey {
+            namespace: "team".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_first_look_is_over_when_all_that_were_listed_are_looked_at_or_gone() {
+        let known = |names: &[&str]| names.iter().map(|name| key(name)).collect::<HashSet<_>>();
+        let mut look = FirstLook::default();
+        assert!(!look.looked_at(&key("early")));
+        let listed = known(&["early", "a", "b"]);
+        assert!(!look.after(&watcher::Event::<()>::InitDone, &listed));
+        assert!(!look.looked_at(&key("a")));
+        assert!(!look.looked_at(&key("a")), "again");
+        assert!(!look.looked_at(&key("new")));
+        assert!(look.after(&watcher::Event::Delete(()), &known(&["early", "a"])));
+        assert!(!look.looked_at(&key("a")), "it is over already");
+    }
+
+    #[test]
+    fn the_first_look_at_nothing_is_over_with_the_list() {
+        let mut look = FirstLook::default();
+        assert!(look.after(&watcher::Event::<()>::InitDone, &HashSet::new()));
+        assert!(!look.after(&watcher::Event::<()>::InitDone, &HashSet::new()));
     }
 }

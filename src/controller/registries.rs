@@ -189,6 +189,36 @@ impl Registries {
 }
 
 #[cfg(test)]
+pub(super) mod fixture {
+    use super::*;
+
+    /// `team/registry` with these sources.
+    pub(in crate::controller) fn registry(sources: &[(&str, Format)]) -> Registry {
+        let sources = sources.iter();
+        Registry {
+            key: ObjectKey {
+                namespace: "team".into(),
+                name: "registry".into(),
+            },
+            uid: "1".into(),
+            hosts: vec!["r.example".into()],
+            network: Arc::new(network()),
+            retention: SignedDuration::from_hours(720),
+            formats: sources
+                .map(|(name, format)| ((*name).to_owned(), *format))
+                .collect(),
+            quota: None,
+            allowed: vec![RegistryGrant::default()],
+            is_granting: false,
+        }
+    }
+
+    pub(in crate::controller) fn network() -> Network {
+        Network::new::<&str>(crate::event::ForwardedAddress::Untrusted, &[], &[]).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::crd::{NamespacesFrom, ReportNamespaces};
@@ -200,21 +230,13 @@ mod tests {
                 name: name.into(),
             },
             uid: format!("{namespace}-{name}"),
-            hosts: vec!["r.example".into()],
-            network: Arc::new(network()),
-            retention: SignedDuration::from_hours(720),
-            formats: BTreeMap::new(),
-            quota: None,
             allowed: vec![RegistryGrant {
                 namespaces: ReportNamespaces { from, selector: None },
                 client_details: ClientDetails::Full,
             }],
             is_granting,
+            ..fixture::registry(&[])
         }
-    }
-
-    fn network() -> Network {
-        Network::new::<&str>(crate::event::ForwardedAddress::Untrusted, &[], &[]).unwrap()
     }
 
     fn answer(registries: &Registries, namespace: &str) -> String {

@@ -26,7 +26,7 @@ pub(crate) mod tests;
 mod zot;
 
 use http::HeaderMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
 pub use handshake::Handshake;
@@ -178,6 +178,39 @@ impl Format {
             Category::Push => push,
             Category::Pull => pull,
             Category::Delete => delete,
+        }
+    }
+
+    /// How long a sender goes on sending what was not taken, where it is set up as its page in `docs/registries` says;
+    /// of several ways to be sent events, the least. Nothing of a sender that is not known to send again.
+    #[must_use]
+    pub fn sends_again_for(self) -> SignedDuration {
+        match self {
+            // Until it is taken (`notifications/sinks.go`, `retryingSink`), from memory: a process that ends before
+            // shows as a new instance.
+            Self::Distribution => SignedDuration::MAX,
+            // `maxretries` 10, none of them sooner than half of `backoff` 5s ("Configure container registry
+            // notifications").
+            Self::GitLab => SignedDuration::from_secs(25),
+            // Three attempts (`webhook_job_max_retry`); the n-th failure is followed by a pause of at least n⁴ + 15
+            // seconds (the default of the job queue that Harbor uses, gocraft/work).
+            Self::Harbor => SignedDuration::from_secs(16 + 31),
+            // A subscription keeps a message for 7 days by default ("Subscription properties").
+            Self::GoogleArtifactRegistry => SignedDuration::from_hours(7 * 24),
+            // EventBridge tries for 24 hours, but a topic three times, 20 seconds apart less some jitter ("Amazon SNS
+            // message delivery retries").
+            Self::AmazonECR => SignedDuration::from_secs(30),
+            // Event Grid tries for 24 hours, but of a registry's own webhooks it is not known.
+            Self::AzureACR => SignedDuration::ZERO,
+            Self::AlibabaACR
+            | Self::Quay
+            | Self::Zot
+            | Self::DockerHub
+            | Self::GitHub
+            | Self::Artifactory
+            | Self::Gitea
+            | Self::Nexus
+            | Self::Generic => SignedDuration::ZERO,
         }
     }
 

@@ -5,6 +5,8 @@
 pub(super) const NEW_INSTANCE: &str = "NewInstance";
 /// A body that could not be read.
 pub(super) const QUARANTINED: &str = "Quarantined";
+/// No webhook server listened, for longer than the sender sends again what was not taken.
+pub(super) const RECEIVER_DOWN: &str = "ReceiverDown";
 /// Deliveries were answered that they cannot be taken now.
 pub(super) const REFUSED: &str = "Refused";
 

@@ -8,6 +8,7 @@ mod bucket;
 pub(crate) mod conformance;
 mod gap;
 mod keeping;
+mod listening;
 mod postgres;
 mod rollup;
 mod room;
@@ -22,7 +23,7 @@ pub mod transfer;
 mod usage;
 mod values;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -39,12 +40,16 @@ use crate::{
 pub use keeping::{
     KeepFree, Keeping, Kept, LOW_SPACE, QUOTA_EXCEEDED, Refusing, Room, STORE_UNAVAILABLE, Terms, in_units,
 };
+pub use listening::{Listened, Listening, Loses};
 pub use postgres::{DatabaseUrl, PostgresOptions, PostgresReader, PostgresStore, PostgresWriter};
 pub use sqlite::{
     Backup, BodyAside, Findings, QuarantinedBody, SqliteReader, SqliteStore, SqliteWriter, backup, check,
     quarantined, quarantined_body,
 };
 pub use usage::{LastKnown, RepositoryUses, UsageSpan, UsageStore};
+
+/// How often a webhook server that listens says so.
+pub const LISTENED_EVERY: Duration = Duration::from_mins(1);
 
 /// Name of the store's file in its folder.
 pub const EVENTS_FILE: &str = "events.db";
@@ -321,7 +326,7 @@ pub struct SourceState {
 /// A stretch of time whose events may be lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// For example `NewInstance`, `Quarantined` or `Refused`.
+    /// For example `NewInstance`, `Quarantined`, `ReceiverDown` or `Refused`.
     pub reason: String,
     pub window: Window,
     /// It goes on after its end: deliveries are refused, and none was taken since.
@@ -384,6 +389,6 @@ pub trait Upkeep: Send + Sync + 'static {
 }
 
 /// All that a store does, in one file or in a database that operators share.
-pub trait Store: EventLog + EventReader + UsageStore + Upkeep + Keeping {}
+pub trait Store: EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening {}
 
-impl<T: EventLog + EventReader + UsageStore + Upkeep + Keeping> Store for T {}
+impl<T: EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening> Store for T {}

@@ -26,6 +26,13 @@ impl Readiness {
         });
     }
 
+    /// Resolves once nothing is waited for any more.
+    pub async fn whole(&self) {
+        let mut parts = self.0.subscribe();
+        // The sender is here.
+        let _ = parts.wait_for(|parts| parts.values().all(|there| *there)).await;
+    }
+
     fn missing(&self) -> Vec<&'static str> {
         self.0
             .borrow()

@@ -1,6 +1,8 @@
 //! Image registries: accept, open their webhooks, say what has come.
 
 mod decide;
+#[cfg(test)]
+mod downtime;
 
 use std::{
     collections::HashMap,
@@ -53,6 +55,9 @@ struct ImageRegistries {
     statuses: CalmWriter,
 }
 
+/// What readiness waits for: before the webhooks are open, deliveries are answered that there is no such source.
+pub const WEBHOOKS: &str = "webhooks of ImageRegistries";
+
 impl Reconcile<ImageRegistry> for ImageRegistries {
     fn reconcile(
         self: Arc<Self>,
@@ -69,6 +74,10 @@ impl Reconcile<ImageRegistry> for ImageRegistries {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key);
         self.withdraw(key);
+    }
+
+    fn all_looked_at(&self) {
+        self.world.readiness.is_there(WEBHOOKS);
     }
 }
 

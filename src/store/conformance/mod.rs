@@ -9,6 +9,7 @@ pub(crate) mod deletes;
 mod fixture;
 pub(crate) mod keeping;
 pub(crate) mod linking;
+pub(crate) mod listening;
 pub(crate) mod moves;
 pub(crate) mod pointers;
 pub(crate) mod reading;
@@ -124,6 +125,11 @@ macro_rules! conformance {
                 what_is_to_be_kept_is_known_after_a_restart,
                 a_released_registry_is_removed_whole_and_no_other,
                 a_registry_that_is_not_released_is_not_removed,
+            },
+            listening::{
+                a_time_in_which_nobody_listened_is_a_gap_of_who_had_delivered_before,
+                what_is_sent_again_for_longer_than_nobody_listened_is_no_gap,
+                where_nobody_is_known_to_have_listened_before_there_is_no_gap,
             },
             usage::{
                 what_a_cluster_was_last_seen_to_run_is_read_back,

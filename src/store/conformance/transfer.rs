@@ -37,6 +37,8 @@ macro_rules! transfer {
             the_same_file_again_changes_nothing,
             an_export_of_a_newer_form_changes_nothing,
             a_store_knows_more_than_a_file_that_comes_later,
+        }, listening::{
+            a_move_neither_hides_nor_invents_a_time_in_which_nobody_listened,
         });
     };
     ($from:ty => $to:ty) => {

@@ -2,7 +2,7 @@
 
 use super::{failure::Failure, session::Session, values::get};
 use crate::store::gap::{JOIN, MOST};
-pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINED, REFUSED};
+pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINED, RECEIVER_DOWN, REFUSED};
 
 /// Half-open, and never empty: it holds at least its start. The source's row is locked.
 pub(super) async fn open(

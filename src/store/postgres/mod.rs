@@ -11,6 +11,7 @@ mod instances;
 mod keeping;
 mod linker;
 mod listen;
+mod listening;
 mod logical;
 mod manifests;
 mod opened;
@@ -39,7 +40,7 @@ mod values;
 mod writer;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -66,8 +67,9 @@ use self::{
 };
 use super::{
     Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, Keeping, Kept, LastKnown,
-    PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room, SourceState, StoreError, TagFacts,
-    TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore, accounts::Accounts, batch::Batch, room,
+    Listened, Listening, PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room, SourceState,
+    StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore, accounts::Accounts,
+    batch::Batch, room,
 };
 use crate::image::RepositoryName;
 
@@ -94,6 +96,7 @@ pub struct PostgresStore {
     ids: Arc<tokio::sync::Mutex<Ids>>,
     accounts: Arc<Accounts>,
     refusals: Arc<Refusals>,
+    operator: i64,
     /// Nothing once it is closed.
     queue: Mutex<Option<mpsc::UnboundedSender<Queued>>>,
     room: Arc<Semaphore>,
@@ -187,6 +190,7 @@ impl PostgresStore {
             ids,
             accounts,
             refusals,
+            operator,
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(room::ROOM as usize)),
             asked,
@@ -376,6 +380,26 @@ impl Upkeep for PostgresStore {
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.close())
+    }
+}
+
+impl Listening for PostgresStore {
+    fn listened(&self, listened: Listened) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut changed = HashSet::new();
+            self.work(|session| {
+                let changed = &mut changed;
+                async move {
+                    *changed = listening::note(&session, self.operator, &listened).await?;
+                    Ok(session)
+                }
+            })
+            .await?;
+            for registry in changed {
+                (self.refusals.on_change)(&registry, &[]);
+            }
+            Ok(())
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::store::gap::{JOIN, MOST};
-pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINED, REFUSED};
+pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINED, RECEIVER_DOWN, REFUSED};
 
 /// Half-open, and never empty: it holds at least its start.
 pub(super) fn open(

@@ -8,6 +8,7 @@ mod gaps;
 mod gate;
 mod keeping;
 mod known;
+mod listening;
 mod opened;
 mod order;
 mod pages;
@@ -59,8 +60,9 @@ use self::{
 };
 use super::{
     Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping, Kept,
-    LastKnown, PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room, SourceState, StoreError,
-    TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore, batch::Batch, room,
+    LastKnown, Listened, Listening, PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room,
+    SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore, batch::Batch,
+    room,
 };
 use crate::image::RepositoryName;
 
@@ -300,6 +302,12 @@ impl Upkeep for SqliteStore {
             self.gone.cancelled().await;
             self.join()
         })
+    }
+}
+
+impl Listening for SqliteStore {
+    fn listened(&self, listened: Listened) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.ask(|reply| Command::Listened { listened, reply }))
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     gate::Gate,
     keeping::{self, KeepingChange},
     known::Known,
+    listening,
     opened::Opened,
     purge::{self, PurgeStep},
     quarantine::Quarantine,
@@ -29,7 +30,7 @@ use super::{
     touched::{Touched, TouchedRepository},
     usage::{self, UsageChange},
 };
-use crate::store::{Appended, RegistryKey, StoreError, batch::Batch};
+use crate::store::{Appended, Listened, RegistryKey, StoreError, batch::Batch};
 
 /// Most deliveries of one transaction: bounds how long the first of them waits.
 const MOST_WAITING: usize = 1_000;
@@ -65,6 +66,11 @@ pub(super) enum Command {
     Keeping {
         change: KeepingChange,
         reply: Reply<bool>,
+    },
+    /// Notes when the webhook server listened.
+    Listened {
+        listened: Listened,
+        reply: Reply<()>,
     },
     Seal(Step),
     /// Writes the gaps of sources that were refused.
@@ -192,6 +198,11 @@ impl Writer {
                     let _ = reply.send(done.map_err(|error| StoreError::Write(error.to_string())));
                     return Ok(true);
                 }
+                Command::Listened { listened, reply } => {
+                    self.write(std::mem::take(&mut waiting))?;
+                    let _ = reply.send(self.listened(&listened));
+                    return Ok(true);
+                }
                 Command::Usage { change, reply } => {
                     self.write(std::mem::take(&mut waiting))?;
                     let done = usage::apply(&mut self.connection, &change);
@@ -276,6 +287,16 @@ impl Writer {
             KeepingChange::Release { .. } | KeepingChange::HandBack => {}
         }
         Ok(more)
+    }
+
+    /// Tells of the gaps that this opens.
+    fn listened(&mut self, listened: &Listened) -> Result<(), StoreError> {
+        let changed = listening::note(&mut self.connection, listened)
+            .map_err(|error| StoreError::Write(error.to_string()))?;
+        for registry in changed {
+            (self.on_change)(&registry, &[]);
+        }
+        Ok(())
     }
 
     /// Looks up again what may have been removed.

@@ -60,6 +60,11 @@ pub enum Record {
         start: Timestamp,
         end: Timestamp,
     },
+    /// When the webhook servers of the store's operators listened.
+    Listened {
+        since: Timestamp,
+        until: Timestamp,
+    },
     Fact {
         registry: RegistryKey,
         repository: String,
@@ -100,7 +105,11 @@ impl Record {
             | Self::Gap { registry, .. }
             | Self::Fact { registry, .. }
             | Self::Event { registry, .. } => Some(registry),
-            Self::Header { .. } | Self::Uses { .. } | Self::Ran { .. } | Self::End => None,
+            Self::Header { .. }
+            | Self::Listened { .. }
+            | Self::Uses { .. }
+            | Self::Ran { .. }
+            | Self::End => None,
         }
     }
 

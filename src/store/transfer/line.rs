@@ -92,6 +92,10 @@ enum Line {
         start: Timestamp,
         end: Timestamp,
     },
+    Listened {
+        since: Timestamp,
+        until: Timestamp,
+    },
     TagPoints {
         registry: Text<RegistryKey>,
         repository: String,
@@ -228,6 +232,7 @@ impl TryFrom<&Record> for Line {
                 start,
                 end,
             },
+            Record::Listened { since, until } => Self::Listened { since, until },
             Record::Fact {
                 registry,
                 repository,
@@ -396,6 +401,7 @@ impl Line {
                 start,
                 end,
             },
+            Self::Listened { since, until } => Record::Listened { since, until },
             Self::TagPoints {
                 registry,
                 repository,

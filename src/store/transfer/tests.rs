@@ -170,6 +170,7 @@ fn records() -> impl Strategy<Value = Record> {
                 end
             }
         ),
+        (times(), times()).prop_map(|(since, until)| Record::Listened { since, until }),
         (registries(), texts(), facts()).prop_map(|(registry, repository, fact)| Record::Fact {
             registry,
             repository,

@@ -12,8 +12,12 @@ use crate::{
         fixture::{at, raw, raws},
     },
     store::{
-        Delivery, EventReader, PostgresStore, StoreError, Upkeep,
-        conformance::{Backend, REPOSITORY, all, append, delivery, registry},
+        Delivery, EventReader, Listening, PostgresStore, StoreError, Upkeep,
+        conformance::{
+            Backend, REPOSITORY, all, append, delivery,
+            listening::{down, listened},
+            registry, source,
+        },
     },
 };
 
@@ -76,6 +80,34 @@ async fn many_operators_at_once_store_each_event_once() {
     assert_eq!((source.stored, source.duplicates), (200, 200));
     one.close().await.unwrap();
     other.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_one_operator_listens_nothing_is_lost() {
+    let backend = Postgres::fresh().await;
+    let (one, other) = (open(&backend.url).await, open(&backend.url).await);
+    append(&one, delivery(vec![raw("g1 1 a GET v1 @A")])).await;
+    one.listened(listened(0.0, 60.0)).await.unwrap();
+    other.listened(listened(100.0, 100.0)).await.unwrap();
+    one.listened(listened(0.0, 120.0)).await.unwrap();
+    other.listened(listened(100.0, 160.0)).await.unwrap();
+    assert_eq!(source(&one).await.gaps, []);
+    // One crashes, and is followed by another while the second still listens.
+    one.close().await.unwrap();
+    let third = open(&backend.url).await;
+    third.listened(listened(200.0, 200.0)).await.unwrap();
+    other.listened(listened(100.0, 220.0)).await.unwrap();
+    // Both crash: whether one of them went on is known when it has been silent for long.
+    third.close().await.unwrap();
+    other.close().await.unwrap();
+    let last = open(&backend.url).await;
+    last.listened(listened(250.0, 250.0)).await.unwrap();
+    assert_eq!(source(&last).await.gaps, []);
+    for seconds in [310.0, 370.0, 430.0] {
+        last.listened(listened(250.0, seconds)).await.unwrap();
+    }
+    assert_eq!(source(&last).await.gaps, [down(220.0, 250.0)]);
+    last.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -97,6 +97,9 @@ async fn read(session: &Session, scope: &Scope, parts: &mut Parts<Failure>) -> O
     for registry in &registries {
         sources(session, registry, parts).await?;
     }
+    if !registries.is_empty() {
+        listened(session, parts).await?;
+    }
     for registry in &registries {
         let mut repositories = Repositories::after(registry, "");
         while let Some((repository, path)) = repositories.next(session).await? {
@@ -146,6 +149,21 @@ async fn registries(session: &Session, scope: &Scope, parts: &mut Parts<Failure>
         });
     }
     Ok(found)
+}
+
+async fn listened(session: &Session, parts: &mut Parts<Failure>) -> Outcome {
+    let rows = session
+        .query("SELECT since, until FROM listening ORDER BY since, until", &[])
+        .await?;
+    for row in &rows {
+        parts
+            .push(Record::Listened {
+                since: time(row, 0)?,
+                until: time(row, 1)?,
+            })
+            .await?;
+    }
+    Ok(())
 }
 
 async fn sources(session: &Session, registry: &Registry, parts: &mut Parts<Failure>) -> Outcome {

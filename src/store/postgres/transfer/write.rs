@@ -12,6 +12,7 @@ use super::{
         gaps,
         ids::{self, Ids},
         linker::{Linker, Waiting},
+        listening,
         partitions::Partitions,
         schema::{self, WRITERS_LOCK},
         sent::NumberedEvent,
@@ -94,6 +95,10 @@ impl PostgresWriter {
                 Record::Source { .. } => self.write_source(record).await?,
                 Record::Instance { .. } | Record::Reported { .. } | Record::Gap { .. } => {
                     self.write_of_source(record, &mut sources).await?;
+                }
+                Record::Listened { since, until } => {
+                    let id = i64::from_ne_bytes(random_bytes());
+                    listening::put(session, id, nanoseconds(*since), nanoseconds(*until)).await?;
                 }
                 Record::Fact {
                     registry,

@@ -70,6 +70,9 @@ fn read(connection: &Connection, scope: &Scope, began: &mpsc::Sender<()>, parts:
     for registry in &registries {
         sources(&snapshot, registry, parts)?;
     }
+    if !registries.is_empty() {
+        listened(&snapshot, parts)?;
+    }
     for registry in &registries {
         each_repository(&snapshot, registry, "", |repository, path| {
             facts(&snapshot, registry, repository, path, parts)
@@ -181,6 +184,21 @@ fn sources(connection: &Connection, registry: &Registry, parts: &mut Output) -> 
                 },
             )?;
         }
+    }
+    Ok(())
+}
+
+fn listened(connection: &Connection, parts: &mut Output) -> Outcome {
+    let mut statement = connection.prepare("SELECT since, until FROM listening ORDER BY since, until")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        push(
+            parts,
+            Record::Listened {
+                since: time(row, 0)?,
+                until: time(row, 1)?,
+            },
+        )?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::super::{
     append, gaps,
     known::Known,
+    listening,
     opened::Opened,
     pointers, relink,
     schema::{self, FileLock},
@@ -155,6 +156,9 @@ fn write(
         } => {
             let source = ids.source(connection, registry, source)?;
             gaps::put(connection, source, reason, nanoseconds(*start), nanoseconds(*end))
+        }
+        Record::Listened { since, until } => {
+            listening::put(connection, nanoseconds(*since), nanoseconds(*until))
         }
         Record::Fact {
             registry,
