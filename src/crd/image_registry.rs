@@ -69,6 +69,9 @@ pub struct ImageRegistrySpec {
     /// How much is kept of this registry; by default as much as comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<RegistryQuota>,
+    /// How quickly this registry may deliver, through all of its sources; by default as quickly as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RegistryRateLimit>,
     /// Which reports these events answer; by default those of this namespace.
     #[serde(default = "same_namespace")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
@@ -112,6 +115,21 @@ pub struct RegistryQuota {
     /// further deliveries are refused until retention has removed older events or the quota is raised.
     #[schemars(range(min = 1000))]
     pub events: i64,
+}
+
+/// How quickly a registry may deliver. What comes beyond is refused with 429 before its body is read, and that is a gap:
+/// not every registry sends again. A limit protects other registries from one that goes wild; set it well above what
+/// the registry sends when it is busy, a delivery for each layer and manifest where it is distribution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryRateLimit {
+    /// Most deliveries a second in the long run.
+    #[schemars(range(min = 1, max = 10000))]
+    pub deliveries_per_second: i64,
+    /// Most deliveries at once, after a quiet time; by default as many as in two seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100000))]
+    pub burst: Option<i64>,
 }
 
 fn thirty_days() -> String {
@@ -223,7 +241,8 @@ pub struct CategoryCoverage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CoverageGap {
-    /// Why, for example `NewInstance`: the registry was restarted, and its queue of events is in memory.
+    /// Why, for example `NewInstance`: the registry was restarted, and its queue of events is in memory; or
+    /// `ReceiverDown`: no operator was there, for longer than the registry sends an event again.
     pub reason: String,
     /// Its beginning.
     #[schemars(schema_with = "date_time")]

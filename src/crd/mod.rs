@@ -35,7 +35,8 @@ pub use event_source::{
 pub use files::{files, write};
 pub use image_registry::{
     CategoryCoverage, ClientDetails, CoverageGap, Endpoint, EventCounts, ForwardedAddress, ImageRegistry,
-    ImageRegistrySpec, ImageRegistryStatus, RegistryGrant, RegistryNetwork, RegistryQuota, SourceStatus,
+    ImageRegistrySpec, ImageRegistryStatus, RegistryGrant, RegistryNetwork, RegistryQuota, RegistryRateLimit,
+    SourceStatus,
 };
 pub use image_usage_report::{
     ClusterSelection, EventCategory, EventFilter, ImageUsageReport, ImageUsageReportSpec, NetworkType,

@@ -9,7 +9,10 @@ use std::{
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use super::authentication::{Authentication, Verifier};
+use super::{
+    authentication::{Authentication, Verifier},
+    rate::{Meter, Rate},
+};
 use crate::{dialect::Format, store::RegistryKey};
 
 /// Where a source delivers: it names an `ImageRegistry` and one of its sources.
@@ -38,6 +41,8 @@ pub struct Source {
     pub name: String,
     pub format: Format,
     pub authentication: Authentication,
+    /// How many deliveries its registry may make, through all of its sources.
+    pub rate: Option<Rate>,
 }
 
 /// The sources that may deliver, by their path. The controller fills it, the server reads it.
@@ -50,6 +55,8 @@ pub(super) struct Entry {
     pub(super) name: String,
     pub(super) format: Format,
     pub(super) verifier: Verifier,
+    /// One for all sources of the registry.
+    meter: Option<Arc<Meter>>,
     counts: Arc<Counts>,
 }
 
@@ -68,16 +75,25 @@ impl Directory {
             name,
             format,
             authentication,
+            rate,
         } = source;
         let mut sources = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let counts = sources
             .get(&path)
             .map_or_else(Arc::default, |known| Arc::clone(&known.counts));
+        let meter = rate.map(|rate| {
+            let of_registry = sources.values().filter(|known| known.registry == registry);
+            let known = of_registry.filter_map(|known| known.meter.clone()).next();
+            let meter = known.unwrap_or_else(|| Arc::new(Meter::new(rate)));
+            meter.set(rate);
+            meter
+        });
         let entry = Entry {
             registry,
             name,
             format,
             verifier: Verifier::new(authentication),
+            meter,
             counts,
         };
         sources.insert(path, Arc::new(entry));
@@ -98,6 +114,14 @@ impl Directory {
             .map_or(0, |entry| entry.counts.rejected.load(Ordering::Relaxed))
     }
 
+    /// The rate that a registry is above.
+    #[must_use]
+    pub fn exceeded(&self, registry: &RegistryKey) -> Option<Rate> {
+        let sources = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut of_registry = sources.values().filter(|entry| entry.registry == *registry);
+        of_registry.find_map(|entry| entry.meter.as_ref()?.exceeded())
+    }
+
     pub(super) fn entry(&self, path: &SourcePath) -> Option<Arc<Entry>> {
         self.0
             .read()
@@ -110,6 +134,15 @@ impl Directory {
 impl Entry {
     pub(super) fn count_rejected(&self) {
         self.counts.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a delivery; whether it is within the rate of the registry.
+    pub(super) fn is_within_rate(&self) -> bool {
+        self.meter.as_ref().is_none_or(|meter| meter.take())
+    }
+
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.meter.as_ref().map(|meter| meter.rate())
     }
 
     /// Waits for a turn among the `at_once` that the source has.

@@ -126,8 +126,9 @@ impl Receiver {
         taken.inspect_err(|refusal| {
             entry.count_rejected();
             // Of all others the store knows by itself.
-            if let Refusal::TooMany | Refusal::Store(StoreError::Busy) = refusal {
-                self.log.refused(&entry.registry, &entry.name, received);
+            if let Refusal::RateLimited | Refusal::TooMany | Refusal::Store(StoreError::Busy) = refusal {
+                let reason = refusal.reason();
+                self.log.refused(&entry.registry, &entry.name, received, reason);
             }
             // That there is no room is told once, by the store.
             if let Refusal::Store(error) = refusal
@@ -152,6 +153,7 @@ impl Receiver {
         let turn = entry.turn(self.limits.of_one_source);
         let (body, _places) = match signature {
             None => {
+                within_rate(entry)?;
                 let turn = self.patiently(turn).await?;
                 let room = self
                     .patiently(self.room.clone().acquire_many_owned(self.kib(bytes)))
@@ -169,6 +171,7 @@ impl Receiver {
                 if !entry.verifier.is_signed(&body, signature) {
                     return Err(Refusal::Unauthorized(None));
                 }
+                within_rate(entry)?;
                 (body, [self.patiently(turn).await?, room])
             }
         };
@@ -205,6 +208,15 @@ impl Receiver {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => Err(Refusal::TooMany),
         }
+    }
+}
+
+/// Of who has proven who it is: strangers use up nobody's rate.
+fn within_rate(entry: &Entry) -> Result<(), Refusal> {
+    if entry.is_within_rate() {
+        Ok(())
+    } else {
+        Err(Refusal::RateLimited)
     }
 }
 

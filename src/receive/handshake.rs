@@ -12,6 +12,7 @@ use super::{
     Receiver,
     authentication::{Method, Proof, Shown},
     handler::Target,
+    rate::Rate,
     refusal::Refusal,
     tls::ClientNames,
 };
@@ -21,7 +22,7 @@ const REQUEST_RATE: HeaderName = HeaderName::from_static("webhook-request-rate")
 const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-origin");
 const ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 
-/// Allows whoever asks about a source that is there to deliver as quickly as it likes.
+/// Allows whoever asks about a source that is there to deliver as quickly as it likes, or as its registry may.
 pub(super) async fn answer(
     State(receiver): State<Receiver>,
     Path(target): Path<Target>,
@@ -35,20 +36,28 @@ pub(super) async fn answer(
         secret: secret.as_deref(),
         names: &names,
     };
-    match receiver.source(&path, shown) {
+    let entry = match receiver.source(&path, shown) {
         Err(refusal) => return refusal.into_response(),
         // Elsewhere it is the delivery that proves who sends it.
         Ok((entry, Proof::Refused)) if *entry.verifier.method() == Method::Path => {
             return Refusal::Unauthorized(None).into_response();
         }
-        Ok(_) => {}
-    }
+        Ok((entry, _)) => entry,
+    };
     let Some(origin) = headers.get(REQUEST_ORIGIN) else {
         return (StatusCode::METHOD_NOT_ALLOWED, [allow]).into_response();
     };
     let mut answer = HeaderMap::from_iter([allow, (ALLOWED_ORIGIN, origin.clone())]);
-    if let Some(rate) = headers.get(REQUEST_RATE) {
-        answer.insert(ALLOWED_RATE, rate.clone());
+    if let Some(asked) = headers.get(REQUEST_RATE) {
+        let allowed = entry.rate().map(|rate| least(asked, rate));
+        answer.insert(ALLOWED_RATE, allowed.unwrap_or_else(|| asked.clone()));
     }
     (StatusCode::OK, answer).into_response()
+}
+
+/// Deliveries a minute, at most as many as were asked for.
+fn least(asked: &HeaderValue, rate: Rate) -> HeaderValue {
+    let granted = u64::from(rate.per_second) * 60;
+    let asked = asked.to_str().ok().and_then(|asked| asked.parse().ok());
+    HeaderValue::from(asked.map_or(granted, |asked| granted.min(asked)))
 }

@@ -8,6 +8,7 @@ mod handler;
 mod handshake;
 mod limits;
 mod metrics;
+mod rate;
 mod refusal;
 mod server;
 #[cfg(test)]
@@ -20,5 +21,6 @@ pub use directory::{Directory, Source, SourcePath};
 pub use handler::Receiver;
 pub use limits::Limits;
 pub use metrics::ReceiveMetrics;
+pub use rate::Rate;
 pub use server::serve;
 pub use tls::{Tls, TlsError};

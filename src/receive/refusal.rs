@@ -12,6 +12,8 @@ use super::MAX_BODY_BYTES;
 const RETRY_AFTER: &str = "5";
 /// The same where room has to be made first.
 const RETRY_AFTER_ROOM: &str = "60";
+/// The same where it came too soon: at least one a second is taken.
+const RETRY_AFTER_RATE: &str = "1";
 
 /// Why a delivery was not taken. Nothing of the request is in it.
 #[derive(Debug, Error)]
@@ -29,6 +31,8 @@ pub(super) enum Refusal {
     TooSlow,
     #[error("the body broke off")]
     Broken,
+    #[error("the registry delivers more quickly than its rate limit allows")]
+    RateLimited,
     #[error("too many deliveries are under way")]
     TooMany,
     /// The same before it is known who sends this one.
@@ -47,6 +51,7 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::TooMany | Self::TooManyUnproven | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -56,6 +61,7 @@ impl Refusal {
             Self::Store(StoreError::LowSpace { .. } | StoreError::QuotaExceeded { .. }) => {
                 Some(RETRY_AFTER_ROOM)
             }
+            Self::RateLimited => Some(RETRY_AFTER_RATE),
             Self::TooMany | Self::TooManyUnproven | Self::Store(_) => Some(RETRY_AFTER),
             _ => None,
         }
@@ -70,6 +76,7 @@ impl Refusal {
             Self::TooLarge => "TooLarge",
             Self::TooSlow => "TooSlow",
             Self::Broken => "Broken",
+            Self::RateLimited => "RateLimited",
             Self::TooMany | Self::TooManyUnproven => "TooMany",
             Self::Store(error) => error.reason(),
         }

@@ -149,8 +149,8 @@ pub trait EventLog: Send + Sync + 'static {
     fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>>;
     /// Notes that a delivery of a source was refused without the store, or before it answered. As where the store
     /// itself refuses, this opens a gap until a delivery of the source is taken, which is written as soon as the
-    /// store can be written.
-    fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp);
+    /// store can be written. `reason` is for the log.
+    fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp, reason: &'static str);
 }
 
 /// Half-open: `start` belongs to it, `end` does not.

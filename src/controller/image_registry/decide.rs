@@ -11,15 +11,15 @@ use crate::{
     analysis::{Reported, reported},
     crd::{
         self, CategoryCoverage, ConditionStatus, Conditions, CoverageGap, EventCounts, EventSource,
-        ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, SourceFormat, SourceStatus,
-        WebhookAuthentication, WebhookAuthenticationType, WebhookSecretRef,
+        ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, RegistryRateLimit,
+        SourceFormat, SourceStatus, WebhookAuthentication, WebhookAuthenticationType, WebhookSecretRef,
         condition_type::{READY, RECEIVING, RECONCILING, STALLED, WEAK_AUTHENTICATION},
         parse_duration,
     },
     dialect::{Format, Reporting},
     event::{self, Category, Network, NetworkError},
     image::RepositoryName,
-    receive::{HmacAlgorithm, Method, SHORTEST_SECRET, SourcePath},
+    receive::{HmacAlgorithm, Method, Rate, SHORTEST_SECRET, SourcePath},
     settings::Settings,
     store::{Refusing, SourceState, in_units},
 };
@@ -32,6 +32,8 @@ use super::super::{
 
 /// Gaps that a status lists.
 const LISTED_GAPS: usize = 10;
+
+const RATE_LIMITED: &str = "RateLimited";
 
 /// Why a registry is not accepted.
 #[derive(Debug, Error)]
@@ -82,6 +84,7 @@ pub struct Accepted {
     pub network: Network,
     pub retention: SignedDuration,
     pub quota: Option<i64>,
+    pub rate: Option<Rate>,
     pub is_granting: bool,
 }
 
@@ -104,6 +107,7 @@ pub fn accept(object: &ImageRegistry, settings: &Settings) -> Result<Accepted, P
         network: network(&spec.network)?,
         retention: parse_duration(&spec.retention).ok_or(Problem::Retention)?,
         quota: spec.quota.as_ref().map(|quota| quota.events),
+        rate: spec.rate_limit.as_ref().map(rate),
         is_granting,
     })
 }
@@ -127,6 +131,19 @@ fn network(spec: &RegistryNetwork) -> Result<Network, Problem> {
         ForwardedAddress::Trusted => event::ForwardedAddress::Trusted,
     };
     Network::new(forwarded, &spec.trusted_proxies, &spec.private_cidrs).map_err(Problem::Network)
+}
+
+/// The schema has both numbers between 1 and what fits.
+fn rate(spec: &RegistryRateLimit) -> Rate {
+    let bounded = |number: i64| u32::try_from(number.max(1)).unwrap_or(u32::MAX);
+    let RegistryRateLimit {
+        deliveries_per_second,
+        burst,
+    } = *spec;
+    Rate {
+        per_second: bounded(deliveries_per_second),
+        burst: bounded(burst.unwrap_or(deliveries_per_second.saturating_mul(2))),
+    }
 }
 
 /// What the sources send, by name.
@@ -257,6 +274,8 @@ pub struct Received {
     pub rivals: Vec<ObjectKey>,
     /// Why deliveries are refused now.
     pub refusing: Option<Refusing>,
+    /// The rate that it is above.
+    pub exceeded: Option<Rate>,
 }
 
 pub fn status_of(
@@ -321,8 +340,16 @@ pub fn status_of(
 }
 
 fn receiving<'a>(conditions: Conditions<'a>, received: &Received) -> Conditions<'a> {
-    if let Some(refusing) = received.refusing {
+    // A refusal above the rate is written down as any: until it is, it looks like a store that cannot be written.
+    let is_of_rate = |refusing: &Refusing| received.exceeded.is_some() && *refusing == Refusing::Unavailable;
+    if let Some(refusing) = received.refusing.filter(|refusing| !is_of_rate(refusing)) {
         return conditions.set(RECEIVING, false, refusing.reason(), what_to_do(refusing));
+    }
+    if let Some(Rate { per_second, .. }) = received.exceeded {
+        let message = format!(
+            "more than {per_second} deliveries a second have come, all that spec.rateLimit takes: the others are refused, and not every registry sends them again; raise the limit, or find out what sends so many"
+        );
+        return conditions.set(RECEIVING, false, RATE_LIMITED, message);
     }
     let mut sources = received.sources.iter().flatten();
     if sources.any(|source| source.last_event.is_some()) {
@@ -441,12 +468,18 @@ fn source_status(object: &ImageRegistry, source: &EventSource, received: &Receiv
 mod tests {
     use super::*;
 
-    fn condition(refusing: Option<Refusing>) -> (ConditionStatus, String, String) {
+    const LIMIT: Option<Rate> = Some(Rate {
+        per_second: 20,
+        burst: 40,
+    });
+
+    fn condition(refusing: Option<Refusing>, exceeded: Option<Rate>) -> (ConditionStatus, String, String) {
         let received = Received {
             sources: Some(Vec::new()),
             rejected: BTreeMap::new(),
             rivals: Vec::new(),
             refusing,
+            exceeded,
         };
         let built = receiving(Conditions::new(&[], None, Timestamp::UNIX_EPOCH), &received).build();
         (built[0].status, built[0].reason.clone(), built[0].message.clone())
@@ -454,20 +487,34 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_do_and_goes_before_all_else() {
-        let (status, reason, message) = condition(Some(Refusing::QuotaExceeded { quota: 5000 }));
+        let (status, reason, message) = condition(Some(Refusing::QuotaExceeded { quota: 5000 }), LIMIT);
         assert_eq!(
             (status, reason.as_str()),
             (ConditionStatus::False, "QuotaExceeded")
         );
         assert!(message.contains("raise the quota"), "{message}");
-        let (status, reason, message) = condition(Some(Refusing::LowSpace { keep_free: 256 << 20 }));
+        let (status, reason, message) = condition(Some(Refusing::LowSpace { keep_free: 256 << 20 }), None);
         assert_eq!((status, reason.as_str()), (ConditionStatus::False, "LowSpace"));
         assert!(message.contains("less than 256Mi of it are free"), "{message}");
-        let (status, reason, _) = condition(Some(Refusing::Unavailable));
+        let (status, reason, _) = condition(Some(Refusing::Unavailable), None);
         assert_eq!(
             (status, reason.as_str()),
             (ConditionStatus::False, "StoreUnavailable")
         );
-        assert_eq!(condition(None).0, ConditionStatus::Unknown);
+        assert_eq!(condition(Some(Refusing::Unavailable), LIMIT).1, "RateLimited");
+        let (status, reason, message) = condition(None, LIMIT);
+        assert_eq!((status, reason.as_str()), (ConditionStatus::False, "RateLimited"));
+        assert!(message.contains("more than 20 deliveries a second"), "{message}");
+        assert_eq!(condition(None, None).0, ConditionStatus::Unknown);
+    }
+
+    #[test]
+    fn a_rate_limit_that_names_no_burst_takes_two_seconds_at_once() {
+        let spec = |burst| RegistryRateLimit {
+            deliveries_per_second: 20,
+            burst,
+        };
+        assert_eq!(Some(rate(&spec(None))), LIMIT);
+        assert_eq!(rate(&spec(Some(7))).burst, 7);
     }
 }

@@ -62,6 +62,7 @@ impl Running {
                     method: Method::Bearer,
                     secrets: vec![SecretString::from(TOKEN)],
                 },
+                rate: None,
             };
             directory.insert(path, source);
         }
@@ -212,6 +213,7 @@ async fn an_operator_that_was_away_tells_so_of_a_source_that_sends_nothing_again
         rejected: [].into(),
         rivals: Vec::new(),
         refusing: None,
+        exceeded: None,
     };
     let status = status_of(Ok(received), &object(), &Default::default(), Timestamp::now());
     let told: Vec<_> = status

@@ -117,6 +117,7 @@ impl ImageRegistries {
             network,
             retention,
             quota,
+            rate,
             is_granting,
         } = accepted;
         let registry = Registry {
@@ -154,6 +155,7 @@ impl ImageRegistries {
                     name: source.name.clone(),
                     format: decide::format(source.format),
                     authentication: Authentication { method, secrets },
+                    rate,
                 },
             );
             paths.push(path);
@@ -171,6 +173,7 @@ impl ImageRegistries {
         }
         self.keep(key, &store_key, terms).await;
         let mut refusing = self.world.keeping.refusing(&store_key);
+        let exceeded = self.world.directory.exceeded(&store_key);
         let sources = match self.world.events.sources(store_key).await {
             Ok(sources) => Some(sources),
             Err(error) => {
@@ -187,6 +190,7 @@ impl ImageRegistries {
                 .collect(),
             rivals,
             refusing,
+            exceeded,
         })
     }
 

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use super::{Answer, PATH, Server, Stub, TOKEN};
-use crate::{dialect::Format, receive::Method};
+use crate::{
+    dialect::Format,
+    receive::{Method, Rate},
+};
 
 const SECRET: &str = "0123456789abcdef-secret";
 
@@ -29,6 +32,24 @@ async fn a_sender_of_cloud_events_may_ask_whether_it_may_deliver() {
         "{}",
         unlimited.head
     );
+
+    server.limit(
+        "notifications",
+        Rate {
+            per_second: 2,
+            burst: 2,
+        },
+    );
+    for (asked, allowed) in [("60", "60"), ("600", "120"), ("*", "120")] {
+        let answer = ask(
+            &server,
+            PATH,
+            &format!("{origin}WebHook-Request-Rate: {asked}\r\n"),
+        )
+        .await;
+        let line = format!("webhook-allowed-rate: {allowed}\r\n");
+        assert!(answer.head.contains(&line), "{asked}: {}", answer.head);
+    }
 
     assert_eq!(ask(&server, PATH, "").await.status, 405, "nobody's handshake");
     assert_eq!(

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{PATH, PULL, Server, Stub, TOKEN, head};
-use crate::receive::Limits;
+use super::{PATH, PULL, Server, Stub, TOKEN, head, registry};
+use crate::receive::{Limits, Rate};
 
 /// Short enough to wait for.
 const SHORT: Duration = Duration::from_millis(100);
@@ -178,4 +178,47 @@ async fn a_store_that_does_not_answer_is_not_waited_for_for_ever() {
     let server = Server::with_limits(stub.clone(), limits).await;
     assert_eq!(server.deliver(PULL).await.status, 503);
     assert_eq!(stub.refused(), 1);
+}
+
+#[tokio::test]
+async fn a_registry_above_its_rate_is_told_to_come_again_before_its_body_is_read() {
+    let stub = Arc::new(Stub::default());
+    let server = Server::start(stub.clone()).await;
+    // A minute's worth is used: nothing of it comes back while this runs.
+    let rate = Rate {
+        per_second: 1,
+        burst: 100_000,
+    };
+    let none = Rate { burst: 1, ..rate };
+    server.limit("notifications", rate);
+    server.limit("second", rate);
+    for _ in 0..60 {
+        assert_eq!(server.deliver(PULL).await.status, 202);
+    }
+    assert_eq!(server.directory.exceeded(&registry()), None);
+
+    // What was used stays used when the rate changes, and is that of all sources.
+    server.limit("notifications", none);
+    server.limit("second", none);
+    let stranger = server
+        .send(&head("0123456789abcdef-wrong", PULL.len()), PULL)
+        .await;
+    assert_eq!(stranger.status, 401);
+    let mut client = server.connect().await;
+    client.send(&head(TOKEN, PULL.len()), b"").await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.head.contains("retry-after: 1\r\n"), "{}", answer.head);
+    assert_eq!(server.directory.exceeded(&registry()), Some(none));
+    assert_eq!(server.metrics.deliveries("RateLimited"), 1);
+    assert_eq!((stub.deliveries(), stub.refused()), (60, 1));
+    assert_eq!(server.directory.rejected(&super::path("notifications")), 2);
+
+    // Without a limit all is taken.
+    server.open("notifications", &[TOKEN]);
+    server.open("second", &[TOKEN]);
+    for _ in 0..3 {
+        assert_eq!(server.deliver(PULL).await.status, 202);
+    }
+    assert_eq!(server.directory.exceeded(&registry()), None);
 }

@@ -30,7 +30,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Authentication, Directory, Limits, Method, ReceiveMetrics, Receiver, Source, SourcePath, Tls, serve,
+    Authentication, Directory, Limits, Method, Rate, ReceiveMetrics, Receiver, Source, SourcePath, Tls, serve,
 };
 use crate::{
     dialect::Format,
@@ -90,6 +90,14 @@ impl Server {
     }
 
     fn open_format(&self, source: &str, format: Format, method: Method, secrets: &[&str]) {
+        self.insert(source, format, method, secrets, None);
+    }
+
+    fn limit(&self, source: &str, rate: Rate) {
+        self.insert(source, Format::Distribution, Method::Bearer, &[TOKEN], Some(rate));
+    }
+
+    fn insert(&self, source: &str, format: Format, method: Method, secrets: &[&str], rate: Option<Rate>) {
         let source = Source {
             registry: registry(),
             name: source.to_owned(),
@@ -98,6 +106,7 @@ impl Server {
                 method,
                 secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
             },
+            rate,
         };
         self.directory.insert(path(&source.name), source);
     }
@@ -258,7 +267,7 @@ impl EventLog for Stub {
         })
     }
 
-    fn refused(&self, key: &RegistryKey, source: &str, _received: Timestamp) {
+    fn refused(&self, key: &RegistryKey, source: &str, _received: Timestamp, _reason: &'static str) {
         assert_eq!((key, source), (&registry(), "notifications"));
         self.refused.fetch_add(1, Ordering::SeqCst);
     }

@@ -190,9 +190,9 @@ pub(crate) async fn what_was_refused_without_the_store_is_a_gap_although_nothing
     backend.settle(&store).await;
     backend.changes();
     for second in [1000.0, 1500.0] {
-        store.refused(&registry(), SOURCE, at(second));
+        store.refused(&registry(), SOURCE, at(second), "TooMany");
     }
-    store.refused(&registry(), "never delivered", at(1000.0));
+    store.refused(&registry(), "never delivered", at(1000.0), "TooMany");
     let gap = |end, is_open| Gap {
         reason: "Refused".to_owned(),
         window: Window {

@@ -287,9 +287,9 @@ impl EventLog for PostgresStore {
         Box::pin(self.append(delivery))
     }
 
-    fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp) {
+    fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp, reason: &'static str) {
         self.refusals
-            .of_source(registry, source, nanoseconds(received), &StoreError::Busy);
+            .of_source(registry, source, nanoseconds(received), &reason);
     }
 }
 

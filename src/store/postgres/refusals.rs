@@ -47,14 +47,20 @@ impl Refusals {
         self.of_source(&batch.registry, &batch.source, batch.received, error);
     }
 
-    pub(super) fn of_source(&self, registry: &RegistryKey, source: &str, received: i64, error: &StoreError) {
+    pub(super) fn of_source(
+        &self,
+        registry: &RegistryKey,
+        source: &str,
+        received: i64,
+        error: &dyn fmt::Display,
+    ) {
         if self.note(registry, source, received, error) {
             self.put_off(registry);
         }
     }
 
     /// Whether that is news.
-    fn note(&self, key: &RegistryKey, source: &str, received: i64, error: &StoreError) -> bool {
+    fn note(&self, key: &RegistryKey, source: &str, received: i64, error: &dyn fmt::Display) -> bool {
         let is_news = self.accounts.refused(key, source, received);
         if is_news {
             warn!(namespace = key.namespace, registry = key.name, source, %error, "events are refused");

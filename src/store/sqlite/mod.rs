@@ -48,6 +48,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use self::{
     gate::Gate,
@@ -203,8 +204,10 @@ impl EventLog for SqliteStore {
         Box::pin(self.append(delivery))
     }
 
-    fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp) {
+    fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp, reason: &'static str) {
         if self.gate.refused(registry, source, nanoseconds(received)) {
+            let RegistryKey { namespace, name, .. } = registry;
+            warn!(namespace, registry = name, source, reason, "events are refused");
             // Without the writer nothing is kept.
             let _ = self.commands.send(Command::MarkRefused);
         }
