@@ -193,7 +193,7 @@ fn imported(progress: Progress, size: Option<u64>) -> String {
     )
 }
 
-fn on_this_thread<T>(copy: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+pub(super) fn on_this_thread<T>(copy: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

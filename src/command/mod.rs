@@ -45,7 +45,7 @@ pub enum StoreCommand {
     /// No operator may be running on it. What is there already stays as it is: the same export again changes
     /// nothing, and an import that was interrupted goes on when it is started again, sooner with --skip.
     Import(copy::Import),
-    /// Look at bodies that registries sent and that could not be read.
+    /// Look at bodies that registries sent and that could not be read, and read them again.
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
 }

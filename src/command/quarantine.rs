@@ -1,3 +1,5 @@
+mod replay;
+
 use clap::Subcommand;
 
 use crate::{
@@ -21,6 +23,13 @@ pub enum Quarantine {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
+    /// Read all bodies again: those that this version can read become events, with the time and the headers that
+    /// they came with, and leave.
+    ///
+    /// As after an upgrade. In a file or a `PostgreSQL` database; on a file no operator may be running. Prints a line
+    /// for each body that is read. A body that was cut because it was too large stays, and so do those that ask people
+    /// to open an address.
+    Replay(StorePlace),
     /// Show one body, with everything that a terminal would obey written out.
     Show {
         #[command(flatten)]
@@ -36,6 +45,7 @@ pub enum Quarantine {
 pub(super) fn run(command: &Quarantine, streams: &mut Streams<'_>) -> Result<(), String> {
     match command {
         Quarantine::List { place, limit } => list(place, *limit, streams),
+        Quarantine::Replay(place) => replay::run(place, streams),
         Quarantine::Show { place, id, bytes } => show(place, *id, *bytes, streams),
     }
 }
@@ -71,7 +81,7 @@ fn line(body: &QuarantinedBody) -> String {
 }
 
 fn show(place: &StorePlace, id: i64, bytes: u32, streams: &mut Streams<'_>) -> Result<(), String> {
-    let BodyAside { of, body } = store::quarantined_body(&file(place)?, id)
+    let BodyAside { of, body, .. } = store::quarantined_body(&file(place)?, id)
         .map_err(to_string)?
         .ok_or_else(|| format!("no body {id} is in quarantine: it is a ring, the oldest leave"))?;
     let most = usize::try_from(bytes).unwrap_or(usize::MAX);

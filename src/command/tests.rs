@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 use super::{StoreCommand, Streams, run};
 use crate::{
-    event::fixture::raw,
+    event::fixture::{at, raw},
     store::{
         Delivery, EVENTS_FILE, Quarantined, SqliteStore, Upkeep,
-        conformance::{all, append, delivery, empty},
+        conformance::{all, append, delivery, empty, source},
     },
 };
 
@@ -77,6 +77,7 @@ async fn fill(store: &SqliteStore) {
     let body = Quarantined {
         reason: "Malformed",
         body: [b"\x1b]0;owned\x07{\xff".as_slice(), &[b'x'; 5000]].concat(),
+        ..Quarantined::default()
     };
     append(
         store,
@@ -161,7 +162,12 @@ async fn check_fails_on_a_count_that_is_off_and_where_there_is_no_store() {
     );
 
     let none = TempDir::new().unwrap();
-    for words in [["check"].as_slice(), &["export"], &["quarantine", "list"]] {
+    for words in [
+        ["check"].as_slice(),
+        &["export"],
+        &["quarantine", "list"],
+        &["quarantine", "replay"],
+    ] {
         assert!(beside(&none, words).await.outcome.is_err(), "{words:?}");
         assert!(!file(&none).exists(), "{words:?} makes none");
     }
@@ -299,6 +305,69 @@ async fn a_body_in_quarantine_is_shown_without_what_a_terminal_would_obey() {
             .outcome
             .is_err()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_this_version_reads_become_events_as_they_would_have_been() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    let headers: [(&str, &str); 3] = [
+        ("ce-type", "zotregistry.image.updated"),
+        ("ce-id", "5e0f3c1a-0000-4000-8000-00000000001f"),
+        ("ce-time", "2026-02-02T02:40:00Z"),
+    ];
+    let push = |seconds, format, body: &[u8]| Delivery {
+        quarantined: Some(Quarantined {
+            reason: "UnexpectedShape",
+            format,
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            body: body.to_vec(),
+        }),
+        ..empty(seconds)
+    };
+    let readable = br#"{"name": "team/app", "reference": "v1"}"#;
+    append(&store, push(10.0, "Zot", readable)).await;
+    append(&store, push(1000.0, "Zot", b"{")).await;
+    append(&store, push(2000.0, "Unheard", readable)).await;
+    let cut = [readable.as_slice(), &[b' '; 64 * 1024]].concat();
+    append(&store, push(3000.0, "Zot", &cut[..64 * 1024])).await;
+    let refused = beside(&folder, &["quarantine", "replay"])
+        .await
+        .outcome
+        .unwrap_err();
+    assert!(refused.contains("only one may run"), "{refused}");
+    store.close().await.unwrap();
+
+    let said = beside(&folder, &["quarantine", "replay"]).await;
+    said.outcome.unwrap();
+    assert_eq!(said.out.lines().count(), 1, "{}", said.out);
+    assert!(
+        said.out
+            .contains("default/registry notifications UnexpectedShape 39: 1 events, 0 that"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.told.contains(
+            "1 bodies are read and have left; 1 still cannot be read, 1 were cut, 1 are of a format"
+        ),
+        "{}",
+        said.told
+    );
+    let again = beside(&folder, &["quarantine", "replay"]).await;
+    assert_eq!(again.out, "");
+    let store = open(&folder);
+    let events = all(&store).await;
+    assert_eq!(events, ["5e0f3c1a-0000-4000-8000-00000000001f Push v1 - x1"]);
+    let gaps: Vec<_> = source(&store)
+        .await
+        .gaps
+        .into_iter()
+        .map(|gap| gap.window.start)
+        .collect();
+    assert_eq!(gaps, [at(1000.0), at(2000.0), at(3000.0)]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod harbor;
 mod json;
 mod nexus;
 mod quay;
+mod telling;
 #[cfg(test)]
 pub(crate) mod tests;
 mod zot;
@@ -30,6 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
 pub use handshake::Handshake;
+pub use telling::{telling, told};
 
 use self::json::NotText;
 use crate::event::{Category, RegistryEvent};
@@ -212,6 +214,16 @@ impl Format {
             | Self::Nexus
             | Self::Generic => SignedDuration::ZERO,
         }
+    }
+
+    /// Reads one delivery as it is kept, from when it was received.
+    pub fn read(self, headers: &HeaderMap, body: &[u8], received: Timestamp) -> Result<Parsed, DialectError> {
+        let Parsed { events, ignored } = self.parse(headers, body)?;
+        let events = events.into_iter().map(|event| told_apart(event, received));
+        Ok(Parsed {
+            events: events.collect(),
+            ignored,
+        })
     }
 
     /// Reads one delivery. The caller bounds the size of the body.

@@ -42,6 +42,14 @@ pub enum Method {
 }
 
 impl Method {
+    /// The header of the source's own choice that it proves itself by.
+    pub(super) fn header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(name) | Self::Hmac { header: name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// What `WWW-Authenticate` asks for.
     pub(super) fn challenge(&self) -> Option<&'static str> {
         match self {

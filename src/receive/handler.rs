@@ -17,7 +17,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use crate::{
-    dialect::{Handshake, told_apart},
+    dialect::{Handshake, Parsed, telling},
     store::{Appended, CONFIRMATION_ASKED, Delivery, EventLog, Quarantined, StoreError},
 };
 
@@ -33,7 +33,7 @@ use super::{
 };
 
 /// Of a body that is put aside, so much is kept.
-const QUARANTINED_BYTES: usize = 64 * 1024;
+pub const QUARANTINED_BYTES: usize = 64 * 1024;
 
 /// Receives deliveries into the store.
 #[derive(Clone)]
@@ -177,7 +177,7 @@ impl Receiver {
         };
         let delivery = match entry.format.handshake(headers, &body) {
             Some(Handshake::Answer(answer)) => return Ok(Taken::Handshake(answer)),
-            Some(Handshake::Confirm) => put_aside(entry, received, CONFIRMATION_ASKED, &body),
+            Some(Handshake::Confirm) => put_aside(entry, received, CONFIRMATION_ASKED, headers, &body),
             None => understand(entry, received, headers, &body),
         };
         drop(body);
@@ -282,24 +282,33 @@ async fn deliver(
 /// What the body says. One that cannot be read is put aside: were it refused, the registry would send it again
 /// for ever, and nothing behind it.
 fn understand(entry: &Entry, received: Timestamp, headers: &HeaderMap, body: &[u8]) -> Delivery {
-    match entry.format.parse(headers, body) {
-        Ok(parsed) => Delivery {
-            events: parsed
-                .events
-                .into_iter()
-                .map(|event| told_apart(event, received))
-                .collect(),
-            ignored: parsed.ignored,
+    match entry.format.read(headers, body, received) {
+        Ok(Parsed { events, ignored }) => Delivery {
+            events,
+            ignored,
             ..empty(entry, received)
         },
-        Err(error) => put_aside(entry, received, error.reason(), body),
+        Err(error) => put_aside(entry, received, error.reason(), headers, body),
     }
 }
 
-fn put_aside(entry: &Entry, received: Timestamp, reason: &'static str, body: &[u8]) -> Delivery {
+fn put_aside(
+    entry: &Entry,
+    received: Timestamp,
+    reason: &'static str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Delivery {
+    let mut headers = telling(headers);
+    if let Some(name) = entry.verifier.method().header() {
+        // Whatever its name: it has a secret in it.
+        headers.remove(name.as_str());
+    }
     Delivery {
         quarantined: Some(Quarantined {
             reason,
+            format: entry.format.name(),
+            headers,
             body: body.iter().take(QUARANTINED_BYTES).copied().collect(),
         }),
         ..empty(entry, received)

@@ -18,7 +18,7 @@ mod tls;
 pub use authentication::{Authentication, HmacAlgorithm, Method, SHORTEST_SECRET};
 pub use body::MAX_BODY_BYTES;
 pub use directory::{Directory, Source, SourcePath};
-pub use handler::Receiver;
+pub use handler::{QUARANTINED_BYTES, Receiver};
 pub use limits::Limits;
 pub use metrics::ReceiveMetrics;
 pub use rate::Rate;

@@ -167,6 +167,11 @@ impl Accounts {
         account.refused.remove(source);
     }
 
+    /// A delivery is there that is none of now.
+    pub(super) fn replayed(&self, registry: &RegistryKey, stored: i64) {
+        self.lock().entry(registry.clone()).or_default().kept += stored;
+    }
+
     pub(super) fn purged(&self, registry: &RegistryKey, events: i64) {
         if let Some(account) = self.lock().get_mut(registry)
             && events > 0

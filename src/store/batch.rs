@@ -13,6 +13,8 @@ pub(super) struct Batch {
     pub(super) events: Vec<StoredEvent>,
     pub(super) ignored: i64,
     pub(super) quarantined: Option<Quarantined>,
+    /// The body in quarantine that it was until now.
+    pub(super) replays: Option<i64>,
     /// Since when deliveries of the source were refused: this one ends that.
     pub(super) refused_since: Option<i64>,
 }
@@ -38,6 +40,7 @@ impl From<Delivery> for Batch {
             events,
             ignored,
             quarantined,
+            replays: None,
             refused_since: None,
         }
     }

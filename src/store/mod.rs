@@ -10,6 +10,7 @@ mod gap;
 mod keeping;
 mod listening;
 mod postgres;
+mod quarantine;
 mod rollup;
 mod room;
 mod scan;
@@ -42,9 +43,9 @@ pub use keeping::{
 };
 pub use listening::{Listened, Listening, Loses};
 pub use postgres::{DatabaseUrl, PostgresOptions, PostgresReader, PostgresStore, PostgresWriter};
+pub use quarantine::{BodyAside, CONFIRMATION_ASKED, Quarantine, Quarantined, QuarantinedBody};
 pub use sqlite::{
-    Backup, BodyAside, Findings, QuarantinedBody, SqliteReader, SqliteStore, SqliteWriter, backup, check,
-    quarantined, quarantined_body,
+    Backup, Findings, SqliteReader, SqliteStore, SqliteWriter, backup, check, quarantined, quarantined_body,
 };
 pub use usage::{LastKnown, RepositoryUses, UsageSpan, UsageStore};
 
@@ -75,22 +76,6 @@ pub struct Delivery {
     pub ignored: i64,
     /// A body that could not be read, kept for later, cut at the quarantine's limit.
     pub quarantined: Option<Quarantined>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quarantined {
-    pub reason: &'static str,
-    pub body: Vec<u8>,
-}
-
-/// Why a message is put aside that holds no events: it asks people to open an address.
-pub const CONFIRMATION_ASKED: &str = "ConfirmationAsked";
-
-impl Quarantined {
-    /// Whether events may be lost with it.
-    fn may_hold_events(&self) -> bool {
-        self.reason != CONFIRMATION_ASKED
-    }
 }
 
 /// What an append did, once it is durable.
@@ -326,7 +311,7 @@ pub struct SourceState {
 /// A stretch of time whose events may be lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// For example `NewInstance`, `Quarantined`, `ReceiverDown` or `Refused`.
+    /// For example `NewInstance`, `Quarantined`, `QuarantineFull`, `ReceiverDown` or `Refused`.
     pub reason: String,
     pub window: Window,
     /// It goes on after its end: deliveries are refused, and none was taken since.
@@ -389,6 +374,6 @@ pub trait Upkeep: Send + Sync + 'static {
 }
 
 /// All that a store does, in one file or in a database that operators share.
-pub trait Store: EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening {}
+pub trait Store: EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening + Quarantine {}
 
-impl<T: EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening> Store for T {}
+impl<T: EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening + Quarantine> Store for T {}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Delivery;
+use super::{Delivery, Quarantined};
 
 /// In units of [`UNIT`] bytes: 16 MiB.
 pub(super) const ROOM: u32 = 32 * 1024;
@@ -34,7 +34,10 @@ pub(super) fn units(delivery: &Delivery) -> u32 {
     let body = delivery
         .quarantined
         .as_ref()
-        .map_or(0, |quarantined| quarantined.body.len());
+        .map_or(0, |Quarantined { headers, body, .. }| {
+            let headers: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+            headers + body.len()
+        });
     u32::try_from((size_of_val(delivery) + texts + body).div_ceil(UNIT))
         .unwrap_or(ROOM)
         .min(ROOM)

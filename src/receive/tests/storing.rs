@@ -2,10 +2,12 @@ use std::{path::Path, sync::Arc};
 
 use super::{PULL, Server, TOKEN, chunked, head, registry};
 use crate::{
+    dialect::Format,
     event::Attribution,
+    receive::Method,
     store::{
-        AttributedEvent, Clause, Clients, EventQuery, EventReader, KeepFree, Keeping, Select, SourceState,
-        SqliteStore, Terms, Upkeep, Window,
+        AttributedEvent, Clause, Clients, EventQuery, EventReader, KeepFree, Keeping, Quarantine, Select,
+        SourceState, SqliteStore, Terms, Upkeep, Window,
     },
 };
 
@@ -167,4 +169,42 @@ async fn a_volume_that_is_nearly_full_is_told_as_such() {
     assert!(answer.head.contains("retry-after: 60\r\n"), "{}", answer.head);
     assert_eq!(server.metrics.deliveries("LowSpace"), 1);
     assert_eq!(server.metrics.deliveries("StoreUnavailable"), 0);
+}
+
+#[tokio::test]
+async fn what_a_body_came_with_is_put_aside_with_it_and_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let server = Server::start(store.clone()).await;
+    let headers = format!("Authorization: Bearer {TOKEN}\r\nCe-Id: 7\r\nCe-Type: {TOKEN}\r\nX-Key: k\r\n");
+    let head = |body: &[u8]| {
+        format!(
+            "POST {} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n",
+            super::PATH,
+            body.len()
+        )
+    };
+    let body: &[u8] = b"{";
+    server.open_format("notifications", Format::Zot, Method::Bearer, &[TOKEN]);
+    assert_eq!(server.send(&head(body), body).await.status, 202);
+    // Whatever the header is called that the secret is in.
+    let by_header = Method::Header("ce-type".parse().unwrap());
+    server.open_format("notifications", Format::Zot, by_header, &[TOKEN]);
+    assert_eq!(server.send(&head(body), body).await.status, 202);
+
+    let bodies = store.aside(0).await.unwrap();
+    let told: Vec<_> = bodies
+        .iter()
+        .map(|body| {
+            let names: Vec<&str> = body.headers.keys().map(String::as_str).collect();
+            (body.format.as_deref(), names)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("Zot"), vec!["ce-id", "ce-type"]),
+            (Some("Zot"), vec!["ce-id"])
+        ]
+    );
 }

@@ -12,6 +12,7 @@ pub(crate) mod linking;
 pub(crate) mod listening;
 pub(crate) mod moves;
 pub(crate) mod pointers;
+pub(crate) mod quarantine;
 pub(crate) mod reading;
 pub(crate) mod retention;
 pub(crate) mod sealing;
@@ -130,6 +131,12 @@ macro_rules! conformance {
                 a_time_in_which_nobody_listened_is_a_gap_of_who_had_delivered_before,
                 what_is_sent_again_for_longer_than_nobody_listened_is_no_gap,
                 where_nobody_is_known_to_have_listened_before_there_is_no_gap,
+            },
+            quarantine::{
+                a_body_that_can_be_read_becomes_its_events_and_its_gap_ends,
+                a_gap_lasts_as_long_as_a_body_of_its_time_is_aside,
+                a_body_that_makes_room_for_others_leaves_a_gap_for_good,
+                what_a_quota_has_no_room_for_stays_aside_and_is_no_refusal,
             },
             usage::{
                 what_a_cluster_was_last_seen_to_run_is_read_back,

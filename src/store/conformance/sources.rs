@@ -21,6 +21,7 @@ fn unreadable(seconds: f64) -> Delivery {
     let body = Quarantined {
         reason: "Malformed",
         body: b"{".to_vec(),
+        ..Quarantined::default()
     };
     Delivery {
         quarantined: Some(body),
@@ -200,6 +201,7 @@ pub(crate) async fn a_body_put_aside_for_people_opens_no_gap<B: Backend>() {
     let body = Quarantined {
         reason: CONFIRMATION_ASKED,
         body: b"{}".to_vec(),
+        ..Quarantined::default()
     };
     let asked = Delivery {
         quarantined: Some(body),

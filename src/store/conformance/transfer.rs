@@ -122,6 +122,7 @@ pub(super) async fn fill<B: Backend>(backend: &B) {
     let unreadable = Quarantined {
         reason: "Malformed",
         body: b"{".to_vec(),
+        ..Quarantined::default()
     };
     append(
         &store,

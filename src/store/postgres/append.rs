@@ -112,13 +112,23 @@ pub(super) async fn commit(
     let begun = begun(ids, &new).await;
 
     let changes_coverage = |one: &Resolved<'_>| {
-        one.is_first || one.batch.quarantined.is_some() || one.batch.refused_since.is_some()
+        let Batch {
+            quarantined,
+            replays,
+            refused_since,
+            ..
+        } = one.batch;
+        one.is_first || quarantined.is_some() || replays.is_some() || refused_since.is_some()
     };
     if !arrived.is_empty() || !begun.is_empty() || resolved.iter().any(changes_coverage) {
         session.run(&statements.lock, sources).await?;
         for (one, outcome) in resolved.iter().zip(&mut outcomes) {
             outcome.coverage_changed = changes_coverage(one);
             quarantine(session, one).await?;
+            if let Some(body) = one.batch.replays {
+                quarantine::take_out(session, one.source, body).await?;
+                gaps::close(session, one.source, one.batch.received).await?;
+            }
             if let Some(since) = one.batch.refused_since {
                 gaps::open(session, one.source, gaps::REFUSED, since, one.batch.received).await?;
             }

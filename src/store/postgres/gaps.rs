@@ -1,10 +1,14 @@
 //! Stretches of time whose events may be lost, per source.
 
 use super::{failure::Failure, session::Session, values::get};
-use crate::store::gap::{JOIN, MOST};
-pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINED, RECEIVER_DOWN, REFUSED};
+pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINE_FULL, QUARANTINED, RECEIVER_DOWN, REFUSED};
+use crate::store::{
+    CONFIRMATION_ASKED,
+    gap::{JOIN, MOST, of_both},
+};
 
-/// Half-open, and never empty: it holds at least its start. The source's row is locked.
+/// Half-open, and never empty: it holds at least its start. Where the source's row is not locked, two near ones may stay
+/// two.
 pub(super) async fn open(
     session: &Session,
     source: i64,
@@ -44,6 +48,20 @@ pub(super) async fn open(
     bound(session, source).await
 }
 
+/// Ends the gaps that bodies opened around this time, of which none is in quarantine any more.
+pub(super) async fn close(session: &Session, source: i64, time: i64) -> Result<(), Failure> {
+    session
+        .execute(
+            "DELETE FROM gaps WHERE source = $1 AND reason = $3 AND start <= $2 AND finish > $2
+             AND NOT EXISTS (SELECT 1 FROM quarantine q
+                 WHERE q.source = $1 AND q.reason <> $4
+                     AND q.received >= gaps.start AND q.received < gaps.finish)",
+            &[&source, &time, &QUARANTINED, &CONFIRMATION_ASKED],
+        )
+        .await?;
+    Ok(())
+}
+
 /// One as it is, once.
 pub(super) async fn put(
     session: &Session,
@@ -68,7 +86,7 @@ pub(super) async fn put(
 async fn bound(session: &Session, source: i64) -> Result<(), Failure> {
     let rows = session
         .query(
-            "SELECT id, finish, count(*) OVER () FROM gaps WHERE source = $1 ORDER BY start LIMIT 2",
+            "SELECT id, finish, count(*) OVER (), reason FROM gaps WHERE source = $1 ORDER BY start LIMIT 2",
             &[&source],
         )
         .await?;
@@ -79,13 +97,14 @@ async fn bound(session: &Session, source: i64) -> Result<(), Failure> {
         return Ok(());
     }
     let end = get::<i64>(kept, 1)?.max(get(joined, 1)?);
+    let (reason, newer): (String, String) = (get(kept, 3)?, get(joined, 3)?);
     session
         .execute("DELETE FROM gaps WHERE id = $1", &[&get::<i64>(joined, 0)?])
         .await?;
     session
         .execute(
-            "UPDATE gaps SET finish = $2 WHERE id = $1",
-            &[&get::<i64>(kept, 0)?, &end],
+            "UPDATE gaps SET finish = $2, reason = $3 WHERE id = $1",
+            &[&get::<i64>(kept, 0)?, &end, &of_both(&reason, &newer)],
         )
         .await?;
     Ok(())

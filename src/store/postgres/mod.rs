@@ -66,10 +66,10 @@ use self::{
     writer::{Queued, Writer, random_bytes},
 };
 use super::{
-    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, Keeping, Kept, LastKnown,
-    Listened, Listening, PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room, SourceState,
-    StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore, accounts::Accounts,
-    batch::Batch, room,
+    Appended, AttributedEvent, BodyAside, Delivery, EventLog, EventQuery, EventReader, Keeping, Kept,
+    LastKnown, Listened, Listening, PageKey, Purged, Quarantine, Refusing, RegistryKey, RepositoryUses, Room,
+    SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore,
+    accounts::Accounts, batch::Batch, room,
 };
 use crate::image::RepositoryName;
 
@@ -125,6 +125,24 @@ impl PostgresStore {
         on_change: impl Fn(&RegistryKey, &[String]) + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         let database = Arc::new(Database::new(options, Role::Operator)?);
+        Self::start(options, database, on_change).await
+    }
+
+    /// Like [`open`](Self::open), beside operators that may be running: fails where the database has not the schema
+    /// that this version knows.
+    pub async fn open_current(options: &PostgresOptions) -> Result<Self, StoreError> {
+        let database = Arc::new(Database::new(options, Role::Operator)?);
+        tokio::time::timeout(OPEN_WITHIN, check_current(&database))
+            .await
+            .map_err(|_| Failure::TimedOut.open())??;
+        Self::start(options, database, |_, _| {}).await
+    }
+
+    async fn start(
+        options: &PostgresOptions,
+        database: Arc<Database>,
+        on_change: impl Fn(&RegistryKey, &[String]) + Send + Sync + 'static,
+    ) -> Result<Self, StoreError> {
         let (partitions, accounts) = tokio::time::timeout(OPEN_WITHIN, prepare(&database))
             .await
             .map_err(|_| Failure::TimedOut.open())??;
@@ -199,13 +217,17 @@ impl PostgresStore {
         })
     }
 
-    async fn append(&self, delivery: Delivery) -> Result<Appended, StoreError> {
+    /// `replays` is the body that the delivery was.
+    async fn take(&self, delivery: Delivery, replays: Option<i64>) -> Result<Appended, StoreError> {
         let room = Arc::clone(&self.room).acquire_many_owned(room::units(&delivery));
         let room = tokio::time::timeout(room::PATIENCE, room)
             .await
             .map_err(|_| StoreError::Busy)?
             .map_err(|_| StoreError::Closed)?;
-        let batch = Batch::from(delivery);
+        let batch = Batch {
+            replays,
+            ..Batch::from(delivery)
+        };
         let (reply, answer) = oneshot::channel();
         self.queue
             .lock()
@@ -251,6 +273,13 @@ impl PostgresStore {
     }
 }
 
+async fn check_current(database: &Database) -> Result<(), StoreError> {
+    let session = database.session().await.map_err(Failure::open)?;
+    schema::check_current(&session).await?;
+    session.done();
+    Ok(())
+}
+
 async fn prepare(database: &Database) -> Result<(Partitions, Accounts), StoreError> {
     let session = database.session().await.map_err(Failure::open)?;
     schema::prepare(&session).await?;
@@ -284,7 +313,7 @@ async fn join(tasks: &mut JoinSet<()>) -> Result<(), StoreError> {
 
 impl EventLog for PostgresStore {
     fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>> {
-        Box::pin(self.append(delivery))
+        Box::pin(self.take(delivery, None))
     }
 
     fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp, reason: &'static str) {
@@ -380,6 +409,19 @@ impl Upkeep for PostgresStore {
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.close())
+    }
+}
+
+impl Quarantine for PostgresStore {
+    fn aside(&self, after: i64) -> BoxFuture<'_, Result<Vec<BodyAside>, StoreError>> {
+        Box::pin(
+            self.database
+                .read(move |session| async move { quarantine::next(&session, after).await }),
+        )
+    }
+
+    fn replay(&self, body: i64, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>> {
+        Box::pin(self.take(delivery, Some(body)))
     }
 }
 

@@ -34,7 +34,8 @@ impl fmt::Debug for Refusals {
 impl Refusals {
     /// Notes one that a database which is there does not take.
     pub(super) async fn now(&self, batch: &Batch, error: &StoreError) {
-        if self.note(&batch.registry, &batch.source, batch.received, error)
+        if batch.replays.is_none()
+            && self.note(&batch.registry, &batch.source, batch.received, error)
             && let Err(error) = within(WRITE_WITHIN, self.write()).await
         {
             warn!(%error, "failed to note that events are refused: trying again, a crash would lose it");
@@ -44,7 +45,9 @@ impl Refusals {
 
     /// Notes one of a database that may be away.
     pub(super) fn later(&self, batch: &Batch, error: &StoreError) {
-        self.of_source(&batch.registry, &batch.source, batch.received, error);
+        if batch.replays.is_none() {
+            self.of_source(&batch.registry, &batch.source, batch.received, error);
+        }
     }
 
     pub(super) fn of_source(

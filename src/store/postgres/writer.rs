@@ -181,7 +181,9 @@ impl Writer {
             } = &queued.batch;
             match self.accounts.admit(registry, events.len(), &mut pending) {
                 Ok(()) => {
-                    queued.batch.refused_since = self.accounts.refused_since(registry, source);
+                    if queued.batch.replays.is_none() {
+                        queued.batch.refused_since = self.accounts.refused_since(registry, source);
+                    }
                     admitted.push(queued);
                 }
                 Err(error) => self.refuse(queued, error).await,
@@ -219,8 +221,12 @@ impl Writer {
                 appended,
                 coverage_changed,
             } = outcome;
-            self.accounts
-                .taken(&batch.registry, &batch.source, appended.stored);
+            if batch.replays.is_some() {
+                self.accounts.replayed(&batch.registry, appended.stored);
+            } else {
+                self.accounts
+                    .taken(&batch.registry, &batch.source, appended.stored);
+            }
             if batch.refused_since.is_some() {
                 let key = &batch.registry;
                 info!(

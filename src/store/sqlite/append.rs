@@ -42,6 +42,7 @@ pub(super) fn append(
         events,
         ignored,
         quarantined,
+        replays,
         refused_since,
     } = batch;
     let registry = known.registry(connection, key)?;
@@ -55,6 +56,11 @@ pub(super) fn append(
             gaps::open(connection, source.id, gaps::QUARANTINED, *received, *received)?;
         }
         quarantine.keep(connection, source.id, *received, body)?;
+        coverage_changed = true;
+    }
+    if let Some(body) = *replays {
+        quarantine.take_out(connection, source.id, body)?;
+        gaps::close(connection, source.id, *received)?;
         coverage_changed = true;
     }
     if let Some(since) = *refused_since {

@@ -2,8 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::store::gap::{JOIN, MOST};
-pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINED, RECEIVER_DOWN, REFUSED};
+pub(super) use crate::store::gap::{NEW_INSTANCE, QUARANTINE_FULL, QUARANTINED, RECEIVER_DOWN, REFUSED};
+use crate::store::{
+    CONFIRMATION_ASKED,
+    gap::{JOIN, MOST, of_both},
+};
 
 /// Half-open, and never empty: it holds at least its start.
 pub(super) fn open(
@@ -43,19 +46,31 @@ fn bound(connection: &Connection, source: i64) -> rusqlite::Result<()> {
     if count <= MOST {
         return Ok(());
     }
-    let oldest: Vec<(i64, i64)> = connection
-        .prepare_cached("SELECT id, end FROM gaps WHERE source = ?1 ORDER BY start LIMIT 2")?
-        .query_map([source], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let oldest: Vec<(i64, i64, String)> = connection
+        .prepare_cached("SELECT id, end, reason FROM gaps WHERE source = ?1 ORDER BY start LIMIT 2")?
+        .query_map([source], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    if let [(kept, end), (joined, joined_end)] = oldest[..] {
+    if let [(kept, end, reason), (joined, joined_end, newer)] = oldest.as_slice() {
         connection
             .prepare_cached("DELETE FROM gaps WHERE id = ?1")?
             .execute([joined])?;
         connection
-            .prepare_cached("UPDATE gaps SET end = ?2 WHERE id = ?1")?
-            .execute(params![kept, end.max(joined_end)])?;
+            .prepare_cached("UPDATE gaps SET end = ?2, reason = ?3 WHERE id = ?1")?
+            .execute(params![kept, end.max(joined_end), of_both(reason, newer)])?;
     }
     Ok(())
+}
+
+/// Ends the gaps that bodies opened around this time, of which none is in quarantine any more.
+pub(super) fn close(connection: &Connection, source: i64, time: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM gaps WHERE source = ?1 AND reason = ?3 AND start <= ?2 AND end > ?2
+             AND NOT EXISTS (SELECT 1 FROM quarantine q
+                 WHERE q.source = ?1 AND q.reason <> ?4 AND q.received >= gaps.start AND q.received < gaps.end)",
+        )?
+        .execute(params![source, time, QUARANTINED, CONFIRMATION_ASKED])
+        .map(drop)
 }
 
 /// One as it is, once.

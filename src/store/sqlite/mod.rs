@@ -60,17 +60,17 @@ use self::{
     writer::{Command, Reply, Waiting, Writer},
 };
 use super::{
-    Appended, AttributedEvent, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping, Kept,
-    LastKnown, Listened, Listening, PageKey, Purged, Refusing, RegistryKey, RepositoryUses, Room,
-    SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore, batch::Batch,
-    room,
+    Appended, AttributedEvent, BodyAside, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping,
+    Kept, LastKnown, Listened, Listening, PageKey, Purged, Quarantine, Refusing, RegistryKey, RepositoryUses,
+    Room, SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore,
+    batch::Batch, room,
 };
 use crate::image::RepositoryName;
 
 pub use self::{
     backup::{Backup, backup},
     check::{Findings, check},
-    quarantine::{BodyAside, QuarantinedBody, quarantined, quarantined_body},
+    quarantine::{quarantined, quarantined_body},
     transfer::{SqliteReader, SqliteWriter},
 };
 
@@ -178,14 +178,18 @@ impl SqliteStore {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    async fn append(&self, delivery: Delivery) -> Result<Appended, StoreError> {
+    /// `replays` is the body that the delivery was.
+    async fn take(&self, delivery: Delivery, replays: Option<i64>) -> Result<Appended, StoreError> {
         let units = room::units(&delivery);
         let room = Arc::clone(&self.room);
         let room = tokio::time::timeout(room::PATIENCE, room.acquire_many_owned(units))
             .await
             .map_err(|_| StoreError::Busy)?
             .map_err(|_| StoreError::Closed)?;
-        let batch = Batch::from(delivery);
+        let batch = Batch {
+            replays,
+            ..Batch::from(delivery)
+        };
         self.ask(|reply| Command::Append(Waiting { batch, reply, room }))
             .await
     }
@@ -201,7 +205,7 @@ impl Drop for SqliteStore {
 
 impl EventLog for SqliteStore {
     fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>> {
-        Box::pin(self.append(delivery))
+        Box::pin(self.take(delivery, None))
     }
 
     fn refused(&self, registry: &RegistryKey, source: &str, received: Timestamp, reason: &'static str) {
@@ -305,6 +309,19 @@ impl Upkeep for SqliteStore {
             self.gone.cancelled().await;
             self.join()
         })
+    }
+}
+
+impl Quarantine for SqliteStore {
+    fn aside(&self, after: i64) -> BoxFuture<'_, Result<Vec<BodyAside>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| quarantine::next(connection, after)),
+        )
+    }
+
+    fn replay(&self, body: i64, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>> {
+        Box::pin(self.take(delivery, Some(body)))
     }
 }
 

@@ -388,7 +388,11 @@ impl Writer {
             coverage_changed,
         } = outcome;
         drop(room);
-        self.gate.taken(&batch.registry, &batch.source, appended.stored);
+        if batch.replays.is_some() {
+            self.gate.replayed(&batch.registry, appended.stored);
+        } else {
+            self.gate.taken(&batch.registry, &batch.source, appended.stored);
+        }
         if batch.refused_since.is_some() {
             let key = &batch.registry;
             info!(

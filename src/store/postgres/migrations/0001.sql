@@ -91,6 +91,9 @@ CREATE TABLE quarantine (
     source   BIGINT NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
     received BIGINT NOT NULL,
     reason   TEXT COLLATE "C" NOT NULL,
+    -- What helps to read it later: the format of its source, and headers that it came with, as a JSON object.
+    format   TEXT COLLATE "C" NOT NULL,
+    headers  TEXT COLLATE "C" NOT NULL,
     body     BYTEA NOT NULL
 );
 

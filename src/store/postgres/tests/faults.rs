@@ -17,7 +17,7 @@ use super::{Postgres, connect, options, server::Server};
 use crate::{
     event::fixture::raw,
     store::{
-        Delivery, EventReader, Keeping, PostgresStore, Quarantined, Refusing, StoreError, Upkeep,
+        Delivery, EventLog, EventReader, Keeping, PostgresStore, Quarantined, Refusing, StoreError, Upkeep,
         conformance::{Backend, all, append, delivery, empty, gaps_written, registry},
     },
 };
@@ -163,6 +163,7 @@ async fn a_full_disk_refuses_deliveries_and_then_takes_them() {
     let body = Quarantined {
         reason: "Malformed",
         body: (0..1024 * 1024).map(|_| fastrand::u8(..)).collect(),
+        ..Quarantined::default()
     };
     let big = Delivery {
         quarantined: Some(body),

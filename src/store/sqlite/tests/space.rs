@@ -19,7 +19,7 @@ use crate::{
     },
     image::RepositoryName,
     store::{
-        Appended, EventReader, KeepFree, Keeping, Refusing, StoreError, Terms, Upkeep, UsageStore,
+        Appended, EventLog, EventReader, KeepFree, Keeping, Refusing, StoreError, Terms, Upkeep, UsageStore,
         conformance::{REPOSITORY, delivery, gaps_written, registry, source},
     },
 };

@@ -10,7 +10,7 @@ use super::Sqlite;
 use crate::{
     event::fixture::raw,
     store::{
-        Delivery, EventReader, Quarantined, SqliteStore, StoreError, Upkeep,
+        Delivery, EventLog, EventReader, Quarantined, SqliteStore, StoreError, Upkeep,
         conformance::{Backend, all, append, delivery, empty, registry},
     },
 };
@@ -40,6 +40,7 @@ async fn a_full_queue_is_busy_and_recovers() {
     let body = Quarantined {
         reason: "Malformed",
         body: vec![0; 1024 * 1024],
+        ..Quarantined::default()
     };
     let big = Delivery {
         quarantined: Some(body),
@@ -151,6 +152,7 @@ async fn the_quarantine_is_a_ring() {
         let body = Quarantined {
             reason: "Malformed",
             body: vec![second; 1024 * 1024],
+            ..Quarantined::default()
         };
         append(
             &store,
@@ -178,6 +180,7 @@ async fn the_quarantine_is_a_ring() {
         let body = Quarantined {
             reason: "Malformed",
             body: vec![0; 10],
+            ..Quarantined::default()
         };
         append(
             &store,

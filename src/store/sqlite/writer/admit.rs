@@ -21,7 +21,9 @@ impl Writer {
             let bytes = one.room.num_permits() * UNIT;
             match self.gate.admit(registry, events.len(), bytes, &mut pending) {
                 Ok(()) => {
-                    one.batch.refused_since = self.gate.refused_since(registry, source);
+                    if one.batch.replays.is_none() {
+                        one.batch.refused_since = self.gate.refused_since(registry, source);
+                    }
                     admitted.push(one);
                 }
                 Err(error) => self.refuse(one, error),
@@ -35,7 +37,8 @@ impl Writer {
     pub(super) fn refuse(&mut self, waiting: Waiting, error: StoreError) {
         let Waiting { batch, reply, room } = waiting;
         drop(room);
-        let is_news = self.gate.refused(&batch.registry, &batch.source, batch.received);
+        let is_news =
+            batch.replays.is_none() && self.gate.refused(&batch.registry, &batch.source, batch.received);
         if is_news {
             let key = &batch.registry;
             warn!(namespace = key.namespace, registry = key.name, source = batch.source, %error, "events are refused");

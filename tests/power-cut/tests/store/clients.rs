@@ -82,6 +82,7 @@ pub async fn send_one(store: &SqliteStore, client: usize, number: u32) -> Result
         let unreadable = Quarantined {
             reason: "Malformed",
             body: vec![7; BODY_BYTES],
+            ..Quarantined::default()
         };
         store
             .append(Delivery {
