@@ -11,6 +11,7 @@ pub mod dialect;
 pub mod event;
 pub mod image;
 mod operator;
+mod poll;
 pub mod receive;
 pub mod settings;
 pub mod store;

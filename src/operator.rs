@@ -73,6 +73,8 @@ async fn operate(settings: Settings) -> Result<(), String> {
         registries,
         directory: directory.clone(),
         events: store.clone(),
+        log: store.clone(),
+        cursors: store.clone(),
         usage: store.clone(),
         keeping: store.clone(),
         unsaved: Arc::default(),

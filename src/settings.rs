@@ -45,15 +45,15 @@ pub struct Settings {
     /// Namespaces beside the operator's own whose `ClusterAuthorizations` may set inCluster.
     #[arg(long, env = "IN_CLUSTER_NAMESPACES", value_delimiter = ',')]
     pub in_cluster_namespaces: Vec<String>,
-    /// Addresses that a kubeconfig may point at although they are loopback, link-local or the cluster's own
+    /// Addresses that a kubeconfig or a polled source may point at although they are loopback, link-local or the cluster's own
     /// services.
     #[arg(long, env = "ALLOWED_API_SERVERS", value_delimiter = ',')]
     pub allowed_api_servers: Vec<IpNet>,
-    /// Address ranges of the operator's own cluster's Services, which no kubeconfig may point at.
+    /// Address ranges of the operator's own cluster's Services, which no kubeconfig and no polled source may point at.
     #[arg(long, env = "SERVICE_CIDRS", value_delimiter = ',')]
     pub service_cidrs: Vec<IpNet>,
-    /// Address at which pods reach the operator's own API server, which no kubeconfig may point at; Kubernetes
-    /// tells every pod.
+    /// Address at which pods reach the operator's own API server, which no kubeconfig and no polled source may
+    /// point at; Kubernetes tells every pod.
     #[arg(long, env = "KUBERNETES_SERVICE_HOST")]
     pub own_api_server: Option<IpAddr>,
     /// Further kinds with a pod template in them to read in every cluster that has them, each as
@@ -117,7 +117,7 @@ pub enum LogFormat {
 const CLUSTER_DOMAIN: &str = "cluster.local";
 
 impl Settings {
-    /// Which addresses a kubeconfig may point at.
+    /// Which addresses a kubeconfig or a polled source may point at.
     #[must_use]
     pub fn address_rules(&self) -> Rules {
         Rules {

@@ -8,7 +8,7 @@
 //!      ^ watch: what to ask for next, after what went before
 //! ```
 
-mod guard;
+pub(crate) mod guard;
 pub mod inventory;
 mod kind;
 pub mod kubeconfig;

@@ -9,7 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::store::{LISTENED_EVERY, Listened, Listening, Loses, RegistryKey, Store};
+use crate::{
+    dialect::Format,
+    store::{LISTENED_EVERY, Listened, Listening, Loses, RegistryKey, Store},
+};
 
 use super::{registries::Registries, touch::ObjectKey, world::World};
 
@@ -52,13 +55,14 @@ pub(super) fn losses(registries: Arc<Registries>) -> Loses {
     Arc::new(move |registry, source, pause| loses(&registries, registry, source, pause))
 }
 
-/// What is not known to be sent again is lost.
+/// What is not known to be sent again is lost. A log that is polled waits.
 fn loses(registries: &Registries, registry: &RegistryKey, source: &str, pause: SignedDuration) -> bool {
     let key = ObjectKey {
         namespace: registry.namespace.clone(),
         name: registry.name.clone(),
     };
     let known = registries.get(&key).filter(|known| known.uid == registry.uid);
-    let format = known.and_then(|known| known.formats.get(source).copied());
-    format.is_none_or(|format| pause > format.sends_again_for())
+    let Some(known) = known else { return true };
+    let is_sent_again = |format: &Format| pause <= format.sends_again_for();
+    !known.polled.contains(source) && !known.formats.get(source).is_some_and(is_sent_again)
 }

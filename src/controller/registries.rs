@@ -1,6 +1,6 @@
 //! The accepted `ImageRegistries`, and which of them answers for a host.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
 
 use jiff::SignedDuration;
 
@@ -25,6 +25,8 @@ pub struct Registry {
     pub retention: SignedDuration,
     /// What its sources send, by name.
     pub formats: BTreeMap<String, Format>,
+    /// Names of those that are asked for their log.
+    pub polled: BTreeSet<String>,
     /// Most events that are kept.
     pub quota: Option<i64>,
     pub allowed: Vec<RegistryGrant>,
@@ -43,6 +45,7 @@ impl Registry {
             network,
             retention,
             formats,
+            polled,
             quota,
             allowed,
             is_granting,
@@ -54,6 +57,7 @@ impl Registry {
             network,
             retention,
             formats,
+            polled,
             quota,
             allowed,
             is_granting,
@@ -64,6 +68,7 @@ impl Registry {
             &other.network,
             &other.retention,
             &other.formats,
+            &other.polled,
             &other.quota,
             &other.allowed,
             &other.is_granting,
@@ -207,6 +212,7 @@ pub(super) mod fixture {
             formats: sources
                 .map(|(name, format)| ((*name).to_owned(), *format))
                 .collect(),
+            polled: BTreeSet::new(),
             quota: None,
             allowed: vec![RegistryGrant::default()],
             is_granting: false,

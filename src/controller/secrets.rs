@@ -30,6 +30,12 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 pub struct SecretData(Arc<BTreeMap<String, Vec<u8>>>);
 
 impl SecretData {
+    #[cfg(test)]
+    pub fn of<const N: usize>(values: [(&str, &[u8]); N]) -> Self {
+        let values = values.map(|(key, value)| (key.to_owned(), value.to_vec()));
+        Self(Arc::new(values.into()))
+    }
+
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&[u8]> {
         self.0.get(key).map(Vec::as_slice)
@@ -128,14 +134,12 @@ impl Secrets {
         }
     }
 
-    /// The Secret `name` in the namespace of `user`, which is touched whenever it changes from now on, and
-    /// refers to no other Secret any more.
+    /// The Secret `name` in the namespace of `user`, which is touched whenever it changes from now on.
     pub async fn follow(&self, user: &ObjectKey, name: &str) -> Result<SecretData, SecretProblem> {
         let secret = ObjectKey {
             namespace: user.namespace.clone(),
             name: name.to_owned(),
         };
-        self.release_others(user, Some(&secret));
         let mut state = {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             let entry = watched
@@ -167,14 +171,15 @@ impl Secrets {
 
     /// The object refers to no Secret any more, or is gone.
     pub fn release(&self, user: &ObjectKey) {
-        self.release_others(user, None);
+        self.release_others(user, &[]);
     }
 
-    fn release_others(&self, user: &ObjectKey, kept: Option<&ObjectKey>) {
+    /// The object refers to no Secrets but these.
+    pub fn release_others(&self, user: &ObjectKey, kept: &[&str]) {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|secret, entry| {
             let mut users = entry.users.lock().unwrap_or_else(PoisonError::into_inner);
-            if Some(secret) != kept {
+            if !kept.contains(&secret.name.as_str()) {
                 users.remove(user);
             }
             !users.is_empty()

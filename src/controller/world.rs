@@ -12,7 +12,7 @@ use crate::{
     cluster::Kind,
     receive::Directory,
     settings::Settings,
-    store::{EventReader, Keeping, UsageStore},
+    store::{Cursors, EventLog, EventReader, Keeping, UsageStore},
     telemetry::Metrics,
     web::Readiness,
 };
@@ -35,6 +35,9 @@ pub struct World {
     pub registries: Arc<Registries>,
     pub directory: Arc<Directory>,
     pub events: Arc<dyn EventReader>,
+    /// Where the logs of polled sources go, and how far they were read.
+    pub log: Arc<dyn EventLog>,
+    pub cursors: Arc<dyn Cursors>,
     pub usage: Arc<dyn UsageStore>,
     pub keeping: Arc<dyn Keeping>,
     /// What clusters run that is not in `usage` yet.

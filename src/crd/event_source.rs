@@ -2,9 +2,16 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where events come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+use super::Poll;
+
+/// Where events come from: a webhook that the registry calls, or a log of the registry that is polled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.webhook) != has(self.poll)").message("set exactly one of webhook and poll"),
+    validation = Rule::new("!has(self.poll) || self.format in ['Harbor', 'Quay']").message("only sources of the formats Harbor and Quay can be polled: use webhook"),
+    validation = Rule::new("!has(self.poll) || (self.format == 'Quay') == (has(self.poll.organizations) || has(self.poll.repositories))").message("poll.organizations and poll.repositories say whose logs are asked for: at least one of them for the format Quay, none for Harbor"),
+)]
 pub struct EventSource {
     /// Name of the source; the last part of its webhook's path.
     #[schemars(
@@ -15,7 +22,11 @@ pub struct EventSource {
     /// What the events look like: the kind of the registry, or of what speaks for it.
     pub format: SourceFormat,
     /// The registry sends its events to the operator's webhook server.
-    pub webhook: Webhook,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+    /// The operator asks the registry for its log; of the formats Harbor and Quay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Poll>,
 }
 
 /// What the events look like. Distribution: the CNCF distribution registry (versions 2 and 3) and what is built on

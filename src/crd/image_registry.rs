@@ -188,7 +188,8 @@ pub struct ImageRegistryStatus {
     #[serde(default)]
     pub observed_generation: i64,
     /// Ready: accepted, the webhook listens. Receiving: events have arrived; Unknown until the first one, False
-    /// while deliveries are refused. `WeakAuthentication`: a source has its secret in its path.
+    /// while deliveries are refused or a log that is polled cannot be read. `WeakAuthentication`: a source has its
+    /// secret in its path.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -204,8 +205,9 @@ pub struct ImageRegistryStatus {
 pub struct SourceStatus {
     /// Name of the source.
     pub name: String,
-    /// Path of its webhook on the operator's webhook Service.
-    pub path: String,
+    /// Path of its webhook on the operator's webhook Service; absent where the source is polled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// How complete the events of each category are.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub coverage: Vec<CategoryCoverage>,
@@ -227,7 +229,7 @@ pub struct CategoryCoverage {
     /// does not report them. Unknown: none has been
     /// received yet, and whether it reports them is not known.
     pub state: String,
-    /// Since when events have been received.
+    /// Since when events have been received; of a log that is polled and always has them, from where it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "optional_date_time")]
     pub since: Option<Timestamp>,

@@ -14,6 +14,7 @@ mod event_source;
 mod files;
 mod image_registry;
 mod image_usage_report;
+mod poll;
 mod report_status;
 mod schema;
 
@@ -42,6 +43,7 @@ pub use image_usage_report::{
     ClusterSelection, EventCategory, EventFilter, ImageUsageReport, ImageUsageReportSpec, NetworkType,
     TimeRange,
 };
+pub use poll::{Poll, PollAuthentication, PollAuthenticationType, PollBasic, PollBearer, PollSecretRef};
 pub use report_status::{
     ClusterName, Coverage, Deployment, EventLine, ImageUsageReportStatus, QueriedImage, ReportWindow,
     Summary, TagLine, Truncated, Verdict,

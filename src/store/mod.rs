@@ -6,6 +6,7 @@ mod batch;
 mod bucket;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod cursor;
 mod gap;
 mod keeping;
 mod listening;
@@ -38,6 +39,7 @@ use crate::{
     image::Digest,
 };
 
+pub use cursor::{Cursor, Cursors, LogKey};
 pub use keeping::{
     KeepFree, Keeping, Kept, LOW_SPACE, QUOTA_EXCEEDED, Refusing, Room, STORE_UNAVAILABLE, Terms, in_units,
 };
@@ -374,6 +376,12 @@ pub trait Upkeep: Send + Sync + 'static {
 }
 
 /// All that a store does, in one file or in a database that operators share.
-pub trait Store: EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening + Quarantine {}
+pub trait Store:
+    EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening + Cursors + Quarantine
+{
+}
 
-impl<T: EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening + Quarantine> Store for T {}
+impl<T> Store for T where
+    T: EventLog + EventReader + UsageStore + Upkeep + Keeping + Listening + Cursors + Quarantine
+{
+}

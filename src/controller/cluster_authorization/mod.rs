@@ -204,6 +204,7 @@ impl Authorizations {
             self.secrets.release(key);
             return Ok((Access::OwnCluster(self.world.client.clone()), None, [0; 32]));
         };
+        self.secrets.release_others(key, &[&reference.name]);
         let data = self.secrets.follow(key, &reference.name).await?;
         let (kubeconfig, fingerprint) =
             match (data.get(&reference.key), data.get("server"), data.get("config")) {

@@ -1,6 +1,9 @@
 //! What makes an `ImageRegistry` acceptable, and what its status says: pure.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderName;
 use jiff::{SignedDuration, Timestamp};
@@ -12,22 +15,27 @@ use crate::{
     crd::{
         self, CategoryCoverage, ConditionStatus, Conditions, CoverageGap, EventCounts, EventSource,
         ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, RegistryRateLimit,
-        SourceFormat, SourceStatus, WebhookAuthentication, WebhookAuthenticationType, WebhookSecretRef,
+        SourceFormat, SourceStatus, Webhook, WebhookAuthentication, WebhookAuthenticationType,
+        WebhookSecretRef,
         condition_type::{READY, RECEIVING, RECONCILING, STALLED, WEAK_AUTHENTICATION},
         parse_duration,
     },
     dialect::{Format, Reporting},
     event::{self, Category, Network, NetworkError},
     image::RepositoryName,
+    poll,
     receive::{HmacAlgorithm, Method, Rate, SHORTEST_SECRET, SourcePath},
     settings::Settings,
     store::{Refusing, SourceState, in_units},
 };
 
-use super::super::{
-    grants,
-    secrets::{SecretData, SecretProblem},
-    touch::ObjectKey,
+use super::{
+    super::{
+        grants,
+        secrets::{SecretData, SecretProblem},
+        touch::ObjectKey,
+    },
+    polled::{PollProblem, credentials_ref},
 };
 
 /// Gaps that a status lists.
@@ -58,6 +66,12 @@ pub enum Problem {
     TokenTooShort(String, String),
     #[error("the value under key {1} of the Secret {0} is for a path: use only letters, digits, - . _ and ~")]
     NotForAPath(String, String),
+    #[error(
+        "the source {0} is neither told by a webhook nor polled, or both: set exactly one of webhook and poll"
+    )]
+    NotOneWay(String),
+    #[error(transparent)]
+    Poll(#[from] PollProblem),
 }
 
 impl Problem {
@@ -73,6 +87,8 @@ impl Problem {
             Self::Secret(problem) => problem.reason(),
             Self::TokenTooShort(..) => "TokenTooShort",
             Self::NotForAPath(..) => "NotForAPath",
+            Self::NotOneWay(_) => "SourceNotExactlyOne",
+            Self::Poll(problem) => problem.reason(),
         }
     }
 }
@@ -154,6 +170,15 @@ pub fn formats(object: &ImageRegistry) -> BTreeMap<String, Format> {
         .collect()
 }
 
+/// Names of the sources that are asked for their log.
+pub fn polled(object: &ImageRegistry) -> BTreeSet<String> {
+    let sources = object.spec.sources.iter();
+    sources
+        .filter(|source| source.poll.is_some())
+        .map(|source| source.name.clone())
+        .collect()
+}
+
 pub fn format(format: SourceFormat) -> Format {
     match format {
         SourceFormat::Distribution => Format::Distribution,
@@ -175,7 +200,7 @@ pub fn format(format: SourceFormat) -> Format {
 }
 
 /// How a source proves who it is, and where its secrets are, where it has any.
-pub fn authentication(source: &EventSource) -> Result<(Method, Option<&WebhookSecretRef>), Problem> {
+pub fn authentication(webhook: &Webhook) -> Result<(Method, Option<&WebhookSecretRef>), Problem> {
     use WebhookAuthenticationType as Type;
     let WebhookAuthentication {
         r#type,
@@ -186,7 +211,7 @@ pub fn authentication(source: &EventSource) -> Result<(Method, Option<&WebhookSe
         splunk,
         path,
         client_certificate,
-    } = &source.webhook.authentication;
+    } = &webhook.authentication;
     let incomplete = || Problem::AuthenticationIncomplete(*r#type);
     let (method, secret_ref) = match r#type {
         Type::Bearer => (
@@ -229,6 +254,24 @@ pub fn authentication(source: &EventSource) -> Result<(Method, Option<&WebhookSe
 
 fn header_name(name: &str) -> Result<HeaderName, Problem> {
     name.parse().map_err(|_| Problem::HeaderName(name.to_owned()))
+}
+
+/// The Secrets that sources refer to.
+pub fn secret_names(sources: &[EventSource]) -> Vec<&str> {
+    let of_webhooks = sources
+        .iter()
+        .filter_map(|source| authentication(source.webhook.as_ref()?).ok()?.1)
+        .map(|reference| reference.name.as_str());
+    let of_polls = sources
+        .iter()
+        .filter_map(|source| source.poll.as_ref())
+        .flat_map(|poll| {
+            let credentials = credentials_ref(poll).ok();
+            credentials.into_iter().chain(&poll.ca_secret_ref)
+        });
+    of_webhooks
+        .chain(of_polls.map(|reference| reference.name.as_str()))
+        .collect()
 }
 
 /// The secrets that are accepted.
@@ -276,6 +319,8 @@ pub struct Received {
     pub refusing: Option<Refusing>,
     /// The rate that it is above.
     pub exceeded: Option<Rate>,
+    /// Sources whose log cannot be read now.
+    pub unread: BTreeMap<String, poll::Problem>,
 }
 
 pub fn status_of(
@@ -307,7 +352,7 @@ pub fn status_of(
         }
         Ok(received) => {
             let conditions = if received.rivals.is_empty() {
-                conditions.set(READY, true, "Accepted", "accepted; the webhook listens")
+                conditions.set(READY, true, "Accepted", accepted(object))
             } else {
                 let names: Vec<String> = received.rivals.iter().map(ToString::to_string).collect();
                 let message = format!(
@@ -321,7 +366,7 @@ pub fn status_of(
                     message,
                 )
             };
-            let conditions = weak_authentication(receiving(conditions, &received), object);
+            let conditions = weak_authentication(receiving(conditions, object, &received), object);
             let sources = object
                 .spec
                 .sources
@@ -339,7 +384,19 @@ pub fn status_of(
     }
 }
 
-fn receiving<'a>(conditions: Conditions<'a>, received: &Received) -> Conditions<'a> {
+fn is_polled(object: &ImageRegistry) -> bool {
+    object.spec.sources.iter().all(|source| source.poll.is_some())
+}
+
+fn accepted(object: &ImageRegistry) -> &'static str {
+    if is_polled(object) {
+        "accepted; the registry is asked for its log"
+    } else {
+        "accepted; the webhook listens"
+    }
+}
+
+fn receiving<'a>(conditions: Conditions<'a>, object: &ImageRegistry, received: &Received) -> Conditions<'a> {
     // A refusal above the rate is written down as any: until it is, it looks like a store that cannot be written.
     let is_of_rate = |refusing: &Refusing| received.exceeded.is_some() && *refusing == Refusing::Unavailable;
     if let Some(refusing) = received.refusing.filter(|refusing| !is_of_rate(refusing)) {
@@ -351,6 +408,10 @@ fn receiving<'a>(conditions: Conditions<'a>, received: &Received) -> Conditions<
         );
         return conditions.set(RECEIVING, false, RATE_LIMITED, message);
     }
+    if let Some((source, problem)) = received.unread.first_key_value() {
+        let message = format!("source {source}: {problem}");
+        return conditions.set(RECEIVING, false, problem.reason(), message);
+    }
     let mut sources = received.sources.iter().flatten();
     if sources.any(|source| source.last_event.is_some()) {
         return conditions.set(RECEIVING, true, "EventsReceived", "events have been received");
@@ -359,7 +420,11 @@ fn receiving<'a>(conditions: Conditions<'a>, received: &Received) -> Conditions<
         RECEIVING,
         ConditionStatus::Unknown,
         "NoEventYet",
-        "no event has been received yet: point the registry's notifications at the path in status.sources",
+        if is_polled(object) {
+            "the registry's log has told of no event yet; to an account without the right to read it, a registry may show an empty one"
+        } else {
+            "no event has been received yet: point the registry's notifications at the path in status.sources"
+        },
     )
 }
 
@@ -369,7 +434,7 @@ fn weak_authentication<'a>(conditions: Conditions<'a>, object: &ImageRegistry) -
         .spec
         .sources
         .iter()
-        .filter(|source| source.webhook.authentication.r#type == WebhookAuthenticationType::Path)
+        .filter(|source| has_secret_path(source))
         .map(|source| source.name.as_str())
         .collect();
     if weak.is_empty() {
@@ -380,6 +445,11 @@ fn weak_authentication<'a>(conditions: Conditions<'a>, object: &ImageRegistry) -
         weak.join(", ")
     );
     conditions.set(WEAK_AUTHENTICATION, true, "SecretInPath", message)
+}
+
+fn has_secret_path(source: &EventSource) -> bool {
+    let webhook = source.webhook.as_ref();
+    webhook.is_some_and(|webhook| webhook.authentication.r#type == WebhookAuthenticationType::Path)
 }
 
 /// Without numbers that change by themselves: each new message is a write.
@@ -448,10 +518,13 @@ fn source_status(object: &ImageRegistry, source: &EventSource, received: &Receiv
     .collect();
     SourceStatus {
         name: source.name.clone(),
-        path: match source.webhook.authentication.r#type {
-            WebhookAuthenticationType::Path => format!("{path}/<secret>"),
-            _ => path.to_string(),
-        },
+        path: source.webhook.is_some().then(|| {
+            if has_secret_path(source) {
+                format!("{path}/<secret>")
+            } else {
+                path.to_string()
+            }
+        }),
         coverage,
         events: EventCounts {
             stored: state.map_or(0, |state| state.stored),
@@ -461,60 +534,5 @@ fn source_status(object: &ImageRegistry, source: &EventSource, received: &Receiv
             quarantined: state.map_or(0, |state| state.quarantined),
         },
         last_event_time: state.and_then(|state| state.last_event),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMIT: Option<Rate> = Some(Rate {
-        per_second: 20,
-        burst: 40,
-    });
-
-    fn condition(refusing: Option<Refusing>, exceeded: Option<Rate>) -> (ConditionStatus, String, String) {
-        let received = Received {
-            sources: Some(Vec::new()),
-            rejected: BTreeMap::new(),
-            rivals: Vec::new(),
-            refusing,
-            exceeded,
-        };
-        let built = receiving(Conditions::new(&[], None, Timestamp::UNIX_EPOCH), &received).build();
-        (built[0].status, built[0].reason.clone(), built[0].message.clone())
-    }
-
-    #[test]
-    fn a_refusal_says_what_to_do_and_goes_before_all_else() {
-        let (status, reason, message) = condition(Some(Refusing::QuotaExceeded { quota: 5000 }), LIMIT);
-        assert_eq!(
-            (status, reason.as_str()),
-            (ConditionStatus::False, "QuotaExceeded")
-        );
-        assert!(message.contains("raise the quota"), "{message}");
-        let (status, reason, message) = condition(Some(Refusing::LowSpace { keep_free: 256 << 20 }), None);
-        assert_eq!((status, reason.as_str()), (ConditionStatus::False, "LowSpace"));
-        assert!(message.contains("less than 256Mi of it are free"), "{message}");
-        let (status, reason, _) = condition(Some(Refusing::Unavailable), None);
-        assert_eq!(
-            (status, reason.as_str()),
-            (ConditionStatus::False, "StoreUnavailable")
-        );
-        assert_eq!(condition(Some(Refusing::Unavailable), LIMIT).1, "RateLimited");
-        let (status, reason, message) = condition(None, LIMIT);
-        assert_eq!((status, reason.as_str()), (ConditionStatus::False, "RateLimited"));
-        assert!(message.contains("more than 20 deliveries a second"), "{message}");
-        assert_eq!(condition(None, None).0, ConditionStatus::Unknown);
-    }
-
-    #[test]
-    fn a_rate_limit_that_names_no_burst_takes_two_seconds_at_once() {
-        let spec = |burst| RegistryRateLimit {
-            deliveries_per_second: 20,
-            burst,
-        };
-        assert_eq!(Some(rate(&spec(None))), LIMIT);
-        assert_eq!(rate(&spec(Some(7))).burst, 7);
     }
 }

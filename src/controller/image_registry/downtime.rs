@@ -214,6 +214,7 @@ async fn an_operator_that_was_away_tells_so_of_a_source_that_sends_nothing_again
         rivals: Vec::new(),
         refusing: None,
         exceeded: None,
+        unread: BTreeMap::new(),
     };
     let status = status_of(Ok(received), &object(), &Default::default(), Timestamp::now());
     let told: Vec<_> = status

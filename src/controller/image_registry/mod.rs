@@ -3,9 +3,10 @@
 mod decide;
 #[cfg(test)]
 mod downtime;
+mod polled;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,12 +16,17 @@ use kube::{ResourceExt, runtime::controller::Action};
 use tracing::{info, warn};
 
 use crate::{
-    crd::ImageRegistry,
+    cluster::Guard,
+    crd::{self, EventSource, ImageRegistry},
+    poll::{self, Poll, PollOptions, Polled},
     receive::{Authentication, Source, SourcePath},
     store::{Refusing, RegistryKey, Terms},
 };
 
-use self::decide::{Accepted, Problem, Received, accept, status_of};
+use self::{
+    decide::{Accepted, Problem, Received, accept, status_of},
+    polled::Owner,
+};
 
 use super::{
     kinds::{self, Reconcile},
@@ -39,6 +45,7 @@ pub async fn run(world: Arc<World>) {
         world: world.clone(),
         secrets,
         paths: Mutex::default(),
+        polls: Mutex::default(),
         told: Mutex::default(),
         statuses: CalmWriter::default(),
     });
@@ -50,6 +57,8 @@ struct ImageRegistries {
     secrets: Secrets,
     /// The webhooks each registry has.
     paths: Mutex<HashMap<ObjectKey, Vec<SourcePath>>>,
+    /// The polled sources each registry has.
+    polls: Mutex<HashMap<ObjectKey, Vec<Poll>>>,
     /// What the store was told to keep of each.
     told: Mutex<HashMap<ObjectKey, (RegistryKey, Terms)>>,
     statuses: CalmWriter,
@@ -105,7 +114,7 @@ impl ImageRegistries {
         }))
     }
 
-    /// Opens the webhooks, lets reports use the registry, and reads what has come so far.
+    /// Opens the webhooks, begins to poll, lets reports use the registry, and reads what has come so far.
     async fn open(
         &self,
         key: &ObjectKey,
@@ -127,40 +136,43 @@ impl ImageRegistries {
             network: Arc::new(network),
             retention,
             formats: decide::formats(object),
+            polled: decide::polled(object),
             quota,
             allowed: object.spec.allowed_reports.clone(),
             is_granting,
         };
         let store_key = registry.store_key();
         let terms = registry.terms();
-        let mut paths = Vec::new();
+        let owner = Owner {
+            registry: &store_key,
+            retention,
+        };
+        let (mut webhooks, mut polled) = (Vec::new(), Vec::new());
+        self.secrets
+            .release_others(key, &decide::secret_names(&object.spec.sources));
         for source in &object.spec.sources {
-            let (method, reference) = decide::authentication(source)?;
-            let secrets = match reference {
-                Some(reference) => {
-                    let data = self.secrets.follow(key, &reference.name).await?;
-                    decide::secrets(&method, reference, &data)?
+            match (&source.webhook, &source.poll) {
+                (Some(webhook), None) => {
+                    let (path, authentication) = self.webhook(key, source, webhook).await?;
+                    let source = Source {
+                        registry: store_key.clone(),
+                        name: source.name.clone(),
+                        format: decide::format(source.format),
+                        authentication,
+                        rate,
+                    };
+                    webhooks.push((path, source));
                 }
-                None => Vec::new(),
-            };
-            let path = SourcePath {
-                namespace: key.namespace.clone(),
-                name: key.name.clone(),
-                source: source.name.clone(),
-            };
-            self.world.directory.insert(
-                path.clone(),
-                Source {
-                    registry: store_key.clone(),
-                    name: source.name.clone(),
-                    format: decide::format(source.format),
-                    authentication: Authentication { method, secrets },
-                    rate,
-                },
-            );
-            paths.push(path);
+                (None, Some(poll)) => polled.push(self.polled(key, owner, source, poll).await?),
+                _ => return Err(Problem::NotOneWay(source.name.clone())),
+            }
+        }
+        let paths: Vec<SourcePath> = webhooks.iter().map(|(path, _)| path.clone()).collect();
+        for (path, source) in webhooks {
+            self.world.directory.insert(path, source);
         }
         self.close_others(key, &paths);
+        self.poll(key, polled);
         let rivals = self.world.registries.rivals(&registry);
         let known = self.world.registries.get(key);
         let is_news = !known.is_some_and(|known| known.is_same(&registry));
@@ -191,7 +203,92 @@ impl ImageRegistries {
             rivals,
             refusing,
             exceeded,
+            unread: self.unread(key),
         })
+    }
+
+    /// Where a source delivers, and what it is believed by.
+    async fn webhook(
+        &self,
+        key: &ObjectKey,
+        source: &EventSource,
+        webhook: &crd::Webhook,
+    ) -> Result<(SourcePath, Authentication), Problem> {
+        let (method, reference) = decide::authentication(webhook)?;
+        let secrets = match reference {
+            Some(reference) => {
+                let data = self.secrets.follow(key, &reference.name).await?;
+                decide::secrets(&method, reference, &data)?
+            }
+            None => Vec::new(),
+        };
+        let path = SourcePath {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            source: source.name.clone(),
+        };
+        Ok((path, Authentication { method, secrets }))
+    }
+
+    /// What a polled source asks for.
+    async fn polled(
+        &self,
+        key: &ObjectKey,
+        owner: Owner<'_>,
+        source: &EventSource,
+        poll: &crd::Poll,
+    ) -> Result<Polled, Problem> {
+        let secret = self
+            .secrets
+            .follow(key, &polled::credentials_ref(poll)?.name)
+            .await?;
+        let authority = match &poll.ca_secret_ref {
+            Some(reference) => Some(self.secrets.follow(key, &reference.name).await?),
+            None => None,
+        };
+        polled::polled(owner, source, poll, &secret, authority.as_ref())
+    }
+
+    /// Has these sources polled and no others; one that is as before goes on.
+    fn poll(&self, key: &ObjectKey, polled: Vec<Polled>) {
+        let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = polls.remove(key).unwrap_or_default();
+        let now: Vec<Poll> = polled
+            .into_iter()
+            .map(
+                |polled| match before.iter().position(|poll| *poll.polled() == polled) {
+                    Some(place) => before.swap_remove(place),
+                    None => self.start(key, polled),
+                },
+            )
+            .collect();
+        if !now.is_empty() {
+            polls.insert(key.clone(), now);
+        }
+    }
+
+    fn start(&self, key: &ObjectKey, polled: Polled) -> Poll {
+        info!(registry = %key, source = polled.source, "polling");
+        let world = &self.world;
+        let (touched, key) = (world.touched_registries.clone(), key.clone());
+        Poll::start(PollOptions {
+            polled,
+            guard: Guard::new(world.settings.address_rules()),
+            log: world.log.clone(),
+            cursors: world.cursors.clone(),
+            keeping: world.keeping.clone(),
+            on_change: Box::new(move || touched.touch([key.clone()])),
+            tasks: world.tasks.clone(),
+            cancel: world.cancel.clone(),
+        })
+    }
+
+    fn unread(&self, key: &ObjectKey) -> BTreeMap<String, poll::Problem> {
+        let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_registry = polls.get(key).into_iter().flatten();
+        of_registry
+            .filter_map(|poll| Some((poll.polled().source.clone(), poll.problem()?)))
+            .collect()
     }
 
     /// Tells the store what to keep, until it has taken it.
@@ -232,6 +329,7 @@ impl ImageRegistries {
         for path in paths.unwrap_or_default() {
             self.world.directory.remove(&path);
         }
+        self.poll(key, Vec::new());
         if let Some(registry) = self.world.registries.remove(key) {
             self.world.interests.touch_all();
             self.world

@@ -5,6 +5,7 @@
 #![allow(clippy::format_collect, clippy::format_push_string)]
 
 pub(crate) mod appending;
+pub(crate) mod cursors;
 pub(crate) mod deletes;
 mod fixture;
 pub(crate) mod keeping;
@@ -131,6 +132,9 @@ macro_rules! conformance {
                 a_time_in_which_nobody_listened_is_a_gap_of_who_had_delivered_before,
                 what_is_sent_again_for_longer_than_nobody_listened_is_no_gap,
                 where_nobody_is_known_to_have_listened_before_there_is_no_gap,
+            },
+            cursors::{
+                how_far_a_log_was_read_is_remembered_and_never_goes_back,
             },
             quarantine::{
                 a_body_that_can_be_read_becomes_its_events_and_its_gap_ends,

@@ -9,7 +9,8 @@ use crate::{
     cluster::{ContainerType, Lifecycle, WorkloadUse},
     event::fixture::{at, raw, raws},
     store::{
-        Delivery, Keeping, Quarantined, RegistryKey, StoreError, Terms, Upkeep, UsageStore,
+        Cursor, Cursors, Delivery, Keeping, LogKey, Quarantined, RegistryKey, StoreError, Terms, Upkeep,
+        UsageStore,
         transfer::{
             EventKey, Progress, Record, Scope, TransferError, TransferReader, TransferWriter, decode, export,
             import,
@@ -132,6 +133,16 @@ pub(super) async fn fill<B: Backend>(backend: &B) {
         },
     )
     .await;
+    let log = LogKey {
+        registry: registry(),
+        source: super::SOURCE.to_owned(),
+        log: "organization/team".to_owned(),
+    };
+    let cursor = Cursor {
+        since: at(0.0),
+        until: at(2000.0),
+    };
+    store.set_cursor(log, cursor).await.unwrap();
     backend.settle(&store).await;
     store.purge(registry(), at(1500.0)).await.unwrap();
     for (seconds, uses) in [(9.0, vec![used()]), (19.0, Vec::new()), (29_000.0, vec![used()])] {

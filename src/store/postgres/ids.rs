@@ -108,7 +108,7 @@ impl Ids {
     }
 }
 
-async fn make_registry(session: &Session, key: &RegistryKey) -> Result<i64, Failure> {
+pub(super) async fn make_registry(session: &Session, key: &RegistryKey) -> Result<i64, Failure> {
     if let Some(id) = registry(session, key).await? {
         return Ok(id);
     }

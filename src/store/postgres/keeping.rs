@@ -198,7 +198,7 @@ pub(super) async fn remove(database: &Database, registry: &RegistryKey) -> Resul
             .await?;
         session.batch_execute("COMMIT").await?;
     }
-    // Gaps, instances and bodies that were put aside go with their source.
+    // Gaps, instances, cursors and bodies that were put aside go with their source.
     session.batch_execute("BEGIN").await?;
     for statement in [
         "DELETE FROM changes WHERE registry = $1",

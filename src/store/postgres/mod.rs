@@ -3,6 +3,7 @@
 mod append;
 mod changes;
 mod counts;
+mod cursors;
 mod facts;
 mod failure;
 mod gaps;
@@ -66,8 +67,8 @@ use self::{
     writer::{Queued, Writer, random_bytes},
 };
 use super::{
-    Appended, AttributedEvent, BodyAside, Delivery, EventLog, EventQuery, EventReader, Keeping, Kept,
-    LastKnown, Listened, Listening, PageKey, Purged, Quarantine, Refusing, RegistryKey, RepositoryUses, Room,
+    Appended, AttributedEvent, BodyAside, Cursor, Cursors, Delivery, EventLog, EventQuery, EventReader, Keeping, Kept,
+    LastKnown, Listened, Listening, LogKey, PageKey, Purged, Quarantine, Refusing, RegistryKey, RepositoryUses, Room,
     SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore,
     accounts::Accounts, batch::Batch, room,
 };
@@ -496,6 +497,22 @@ impl Keeping for PostgresStore {
             low_space: false,
             over_quota: self.accounts.over_quota(),
         }
+    }
+}
+
+impl Cursors for PostgresStore {
+    fn cursor(&self, log: LogKey) -> BoxFuture<'_, Result<Option<Cursor>, StoreError>> {
+        Box::pin(
+            self.database
+                .read(move |session| async move { cursors::cursor(&session, &log).await }),
+        )
+    }
+
+    fn set_cursor(&self, log: LogKey, cursor: Cursor) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.work(move |session| async move {
+            cursors::note(&session, &log, cursor).await?;
+            Ok(session)
+        }))
     }
 }
 

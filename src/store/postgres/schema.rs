@@ -4,7 +4,10 @@ use super::{failure::Failure, session::Session, values::get};
 use crate::store::StoreError;
 
 /// Each brings a database from the version of its place to the next; released ones never change.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
 
 /// `IUse`, and in what follows the number of a repository: keys of advisory locks.
 const LOCKS: i64 = 0x4955_7365 << 32;

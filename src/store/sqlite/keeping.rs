@@ -4,10 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{
+    cursors,
     known::registry_id,
     values::{Column, nanoseconds},
 };
-use crate::store::{Kept, RegistryKey, Terms};
+use crate::store::{Cursor, Kept, LogKey, RegistryKey, Terms};
 
 /// What the writer is asked to change.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub(super) enum KeepingChange {
     Keep { registry: RegistryKey, terms: Terms },
     Release { registry: RegistryKey, at: Timestamp },
     Remove { registry: RegistryKey },
+    Cursor { log: LogKey, cursor: Cursor },
     HandBack,
 }
 
@@ -40,6 +42,7 @@ pub(super) fn apply(connection: &mut Connection, change: &KeepingChange) -> rusq
             )
             .map(|_| false),
         KeepingChange::Remove { registry } => remove(connection, registry),
+        KeepingChange::Cursor { log, cursor } => cursors::note(connection, log, *cursor).map(|()| false),
         KeepingChange::HandBack => hand_back(connection),
     }
 }
@@ -138,7 +141,7 @@ fn remove(connection: &mut Connection, registry: &RegistryKey) -> rusqlite::Resu
         transaction.commit()?;
         return Ok(true);
     }
-    // Gaps, instances and bodies that were put aside go with their source.
+    // Gaps, instances, cursors and bodies that were put aside go with their source.
     transaction.execute("DELETE FROM sources WHERE registry = ?1", [id])?;
     transaction.execute("DELETE FROM registries WHERE id = ?1", [id])?;
     transaction.commit()?;

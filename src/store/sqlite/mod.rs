@@ -3,6 +3,7 @@
 mod append;
 mod backup;
 mod check;
+mod cursors;
 mod facts;
 mod gaps;
 mod gate;
@@ -60,8 +61,8 @@ use self::{
     writer::{Command, Reply, Waiting, Writer},
 };
 use super::{
-    Appended, AttributedEvent, BodyAside, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping,
-    Kept, LastKnown, Listened, Listening, PageKey, Purged, Quarantine, Refusing, RegistryKey, RepositoryUses,
+    Appended, AttributedEvent, BodyAside, Cursor, Cursors, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping,
+    Kept, LastKnown, Listened, Listening, LogKey, PageKey, Purged, Quarantine, Refusing, RegistryKey, RepositoryUses,
     Room, SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore,
     batch::Batch, room,
 };
@@ -357,6 +358,19 @@ impl Keeping for SqliteStore {
 
     fn room(&self) -> Room {
         self.gate.room()
+    }
+}
+
+impl Cursors for SqliteStore {
+    fn cursor(&self, log: LogKey) -> BoxFuture<'_, Result<Option<Cursor>, StoreError>> {
+        Box::pin(
+            self.readers
+                .read(move |connection| cursors::cursor(connection, &log)),
+        )
+    }
+
+    fn set_cursor(&self, log: LogKey, cursor: Cursor) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.change_keeping(KeepingChange::Cursor { log, cursor }))
     }
 }
 

@@ -284,7 +284,7 @@ impl Writer {
                     self.forget()?;
                 }
             }
-            KeepingChange::Release { .. } | KeepingChange::HandBack => {}
+            KeepingChange::Release { .. } | KeepingChange::Cursor { .. } | KeepingChange::HandBack => {}
         }
         Ok(more)
     }

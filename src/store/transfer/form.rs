@@ -65,6 +65,14 @@ pub enum Record {
         since: Timestamp,
         until: Timestamp,
     },
+    /// How far a log of a polled source has been read.
+    Cursor {
+        registry: RegistryKey,
+        source: String,
+        log: String,
+        since: Timestamp,
+        until: Timestamp,
+    },
     Fact {
         registry: RegistryKey,
         repository: String,
@@ -103,6 +111,7 @@ impl Record {
             | Self::Instance { registry, .. }
             | Self::Reported { registry, .. }
             | Self::Gap { registry, .. }
+            | Self::Cursor { registry, .. }
             | Self::Fact { registry, .. }
             | Self::Event { registry, .. } => Some(registry),
             Self::Header { .. }
@@ -117,9 +126,10 @@ impl Record {
     #[must_use]
     pub fn of_source(&self) -> Option<&str> {
         match self {
-            Self::Instance { source, .. } | Self::Reported { source, .. } | Self::Gap { source, .. } => {
-                Some(source)
-            }
+            Self::Instance { source, .. }
+            | Self::Reported { source, .. }
+            | Self::Gap { source, .. }
+            | Self::Cursor { source, .. } => Some(source),
             Self::Event { event, .. } => Some(&event.source),
             _ => None,
         }

@@ -96,6 +96,13 @@ enum Line {
         since: Timestamp,
         until: Timestamp,
     },
+    Cursor {
+        registry: Text<RegistryKey>,
+        source: String,
+        log: String,
+        since: Timestamp,
+        until: Timestamp,
+    },
     TagPoints {
         registry: Text<RegistryKey>,
         repository: String,
@@ -233,6 +240,19 @@ impl TryFrom<&Record> for Line {
                 end,
             },
             Record::Listened { since, until } => Self::Listened { since, until },
+            Record::Cursor {
+                registry,
+                source,
+                log,
+                since,
+                until,
+            } => Self::Cursor {
+                registry: Text(registry),
+                source,
+                log,
+                since,
+                until,
+            },
             Record::Fact {
                 registry,
                 repository,
@@ -402,6 +422,19 @@ impl Line {
                 end,
             },
             Self::Listened { since, until } => Record::Listened { since, until },
+            Self::Cursor {
+                registry,
+                source,
+                log,
+                since,
+                until,
+            } => Record::Cursor {
+                registry: registry.0,
+                source,
+                log,
+                since,
+                until,
+            },
             Self::TagPoints {
                 registry,
                 repository,

@@ -171,6 +171,15 @@ fn records() -> impl Strategy<Value = Record> {
             }
         ),
         (times(), times()).prop_map(|(since, until)| Record::Listened { since, until }),
+        (registries(), texts(), texts(), times(), times()).prop_map(
+            |(registry, source, log, since, until)| Record::Cursor {
+                registry,
+                source,
+                log,
+                since,
+                until
+            }
+        ),
         (registries(), texts(), facts()).prop_map(|(registry, repository, fact)| Record::Fact {
             registry,
             repository,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use local_cluster::{Access, Cluster, wait_until};
-use serde_json::json;
+use serde_json::{Value, json};
 use story::{
     NAMESPACE, chart,
     operator::{create_namespace, image_registry, in_cluster, install_definitions, kubeconfig_authorization},
@@ -62,6 +62,11 @@ async fn who_refers_to_a_secret_may_get_it_and_who_sets_in_cluster_may_list_pods
         refusal.contains("to refer to the Secret registry-webhook"),
         "{refusal}"
     );
+    let refusal = refused(&home, &polled().to_string(), false).await?;
+    ensure!(
+        refusal.contains("to refer to the Secret robot, authority"),
+        "{refusal}"
+    );
     let refusal = refused(&home, this, false).await?;
     ensure!(refusal.contains("you must be allowed to list pods"), "{refusal}");
 
@@ -113,6 +118,26 @@ async fn who_refers_to_a_secret_may_get_it_and_who_sets_in_cluster_may_list_pods
     }
     home.end().await;
     Ok(())
+}
+
+/// A registry whose log is asked for.
+fn polled() -> Value {
+    json!({
+        "apiVersion": "imageusage.dev/v1alpha1",
+        "kind": "ImageRegistry",
+        "metadata": {"namespace": NAMESPACE, "name": "polled"},
+        "spec": {
+            "endpoints": [{"host": "polled.example"}],
+            "sources": [{"name": "audit", "format": "Harbor", "poll": {
+                "url": "https://polled.example",
+                "authentication": {
+                    "type": "Basic",
+                    "basic": {"username": "robot$usage", "secretRef": {"name": "robot", "key": "secret"}},
+                },
+                "caSecretRef": {"name": "authority", "key": "ca.crt"},
+            }}],
+        },
+    })
 }
 
 async fn grant(home: &Access, name: &str, resource: &str, verb: &str, object: &str) -> Result<()> {

@@ -239,6 +239,23 @@ async fn sources(session: &Session, registry: &Registry, parts: &mut Parts<Failu
                 })
                 .await?;
         }
+        let cursors = session
+            .query(
+                "SELECT log, since, until FROM cursors WHERE source = $1 ORDER BY log",
+                &[&source_number],
+            )
+            .await?;
+        for row in &cursors {
+            parts
+                .push(Record::Cursor {
+                    registry: registry.key.clone(),
+                    source: source.clone(),
+                    log: get(row, 0)?,
+                    since: time(row, 1)?,
+                    until: time(row, 2)?,
+                })
+                .await?;
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{
-        OPEN_WITHIN,
+        OPEN_WITHIN, cursors,
         failure::Failure,
         gaps,
         ids::{self, Ids},
@@ -26,7 +26,7 @@ use super::{
     uses::{Spans, Uses},
 };
 use crate::store::{
-    RegistryKey, StoreError,
+    Cursor, RegistryKey, StoreError,
     transfer::{Record, TransferWriter, Written},
 };
 
@@ -93,7 +93,10 @@ impl PostgresWriter {
                 Record::Header { .. } | Record::End => {}
                 Record::Registry { .. } => self.write_registry(record).await?,
                 Record::Source { .. } => self.write_source(record).await?,
-                Record::Instance { .. } | Record::Reported { .. } | Record::Gap { .. } => {
+                Record::Instance { .. }
+                | Record::Reported { .. }
+                | Record::Gap { .. }
+                | Record::Cursor { .. } => {
                     self.write_of_source(record, &mut sources).await?;
                 }
                 Record::Listened { since, until } => {
@@ -323,6 +326,17 @@ impl PostgresWriter {
                     nanoseconds(*end),
                 )
                 .await
+            }
+            Record::Cursor {
+                registry,
+                source,
+                log,
+                since,
+                until,
+            } => {
+                let source = self.source(sources, registry, source).await?;
+                let (since, until) = (*since, *until);
+                cursors::put(&self.session, source, log, Cursor { since, until }).await
             }
             _ => Ok(()),
         }

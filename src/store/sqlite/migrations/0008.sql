@@ -1,4 +1,8 @@
--- What helps to read a body later: the format of its source, and headers that it came with, as a JSON object of names
--- and texts. Absent of bodies that were put aside before.
-ALTER TABLE quarantine ADD COLUMN format TEXT;
-ALTER TABLE quarantine ADD COLUMN headers TEXT;
+-- How far the logs of polled sources have been read: what a log had from `since` to `until` is kept.
+CREATE TABLE cursors (
+    source INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
+    log    TEXT NOT NULL,
+    since  INTEGER NOT NULL,
+    until  INTEGER NOT NULL,
+    PRIMARY KEY (source, log)
+) STRICT, WITHOUT ROWID;

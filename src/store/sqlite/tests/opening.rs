@@ -85,7 +85,7 @@ async fn the_file_is_set_up_to_survive_a_power_cut() {
     );
     assert_eq!(
         (number("application_id"), number("user_version")),
-        (0x4955_7365, 8)
+        (0x4955_7365, 9)
     );
 }
 

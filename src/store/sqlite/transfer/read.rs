@@ -184,6 +184,21 @@ fn sources(connection: &Connection, registry: &Registry, parts: &mut Output) -> 
                 },
             )?;
         }
+        let mut statement = connection
+            .prepare_cached("SELECT log, since, until FROM cursors WHERE source = ?1 ORDER BY log")?;
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            push(
+                parts,
+                Record::Cursor {
+                    registry: registry.key.clone(),
+                    source: source.clone(),
+                    log: row.get(0)?,
+                    since: time(row, 1)?,
+                    until: time(row, 2)?,
+                },
+            )?;
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::super::{
-    append, gaps,
+    append, cursors, gaps,
     known::Known,
     listening,
     opened::Opened,
@@ -18,7 +18,7 @@ use super::super::{
 use crate::{
     event::StoredEvent,
     store::{
-        RegistryKey, StoreError, UsageSpan,
+        Cursor, RegistryKey, StoreError, UsageSpan,
         transfer::{Fact, Record, TransferWriter, Written},
         usage::{self, SpanRow},
     },
@@ -159,6 +159,17 @@ fn write(
         }
         Record::Listened { since, until } => {
             listening::put(connection, nanoseconds(*since), nanoseconds(*until))
+        }
+        Record::Cursor {
+            registry,
+            source,
+            log,
+            since,
+            until,
+        } => {
+            let source = ids.source(connection, registry, source)?;
+            let (since, until) = (*since, *until);
+            cursors::put(connection, source, log, Cursor { since, until })
         }
         Record::Fact {
             registry,
