@@ -15,9 +15,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    cluster::{Kubeconfig, Timeouts},
+    cluster::{Guard, Kubeconfig, Timeouts},
     controller::{self, Interests, ObjectKey, Registries, Touched, World},
-    receive::{self, Directory, Receiver, Tls},
+    receive::{self, Directory, Fetcher, Receiver, Remote, Tls},
     settings::Settings,
     store::{PostgresStore, RegistryKey, SqliteStore, Store},
     telemetry::{self, Metrics, StoreMetrics},
@@ -66,12 +66,14 @@ async fn operate(settings: Settings) -> Result<(), String> {
         .map(Arc::new);
     let webhook = bind(settings.webhook_address).await?;
     let health = bind(settings.health_address).await?;
+    let remote = remote(&settings, &tracker, &cancel, &directory, &touched_registries)?;
     let (namespaces, namespace_writer) = reflector::store();
     let world = Arc::new(World {
         client: client.clone(),
         clusters: controller::Clusters::default(),
         registries,
         directory: directory.clone(),
+        remote,
         events: store.clone(),
         log: store.clone(),
         cursors: store.clone(),
@@ -271,6 +273,28 @@ async fn open_store(
     let store = SqliteStore::open_keeping_free(&settings.store.file(), keep_free, on_change)
         .map_err(|error| error.to_string())?;
     Ok(Arc::new(store))
+}
+
+/// What fetches keys and certificates. Where keys come or go, the registries that use them are looked at again.
+fn remote(
+    settings: &Settings,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+    directory: &Arc<Directory>,
+    touched: &Arc<Touched>,
+) -> Result<Remote, String> {
+    let guard = Guard::new(settings.address_rules());
+    let fetcher = Fetcher::new(&settings.webhook_fetch_hosts, &guard)
+        .map_err(failed("failed to set up what fetches keys of webhooks"))?;
+    let (directory, touched) = (directory.clone(), touched.clone());
+    let on_change = move |url: &http::Uri| {
+        let using = directory.with_keys_at(url).into_iter();
+        touched.touch(using.map(|path| ObjectKey {
+            namespace: path.namespace,
+            name: path.name,
+        }));
+    };
+    Ok(Remote::new(fetcher, tasks.clone(), cancel.clone(), on_change))
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, String> {

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use crate::{
     cluster::{CustomKind, Kind, Rules},
+    receive::FetchHost,
     store::{DatabaseUrl, EVENTS_FILE, KeepFree, PostgresOptions},
 };
 
@@ -35,6 +36,11 @@ pub struct Settings {
     /// may show certificates that it signs. They are read again when they change.
     #[arg(long, env = "WEBHOOK_TLS_DIR")]
     pub webhook_tls_dir: Option<PathBuf>,
+    /// Hosts from which keys of signed tokens and certificates of notification topics may be fetched, and at which
+    /// subscriptions of topics may be confirmed, each as NAME or NAME:PORT, for example www.googleapis.com. By https;
+    /// the rules for addresses of kubeconfigs hold here too.
+    #[arg(long, env = "WEBHOOK_FETCH_HOSTS", value_delimiter = ',')]
+    pub webhook_fetch_hosts: Vec<FetchHost>,
     /// Where health, readiness and metrics are served.
     #[arg(long, env = "HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
     pub health_address: SocketAddr,

@@ -108,7 +108,7 @@ impl Guard {
         self.connector_with(GaiResolver::new())
     }
 
-    fn connector_with<R: Resolver>(&self, resolver: R) -> GuardedConnector<R> {
+    pub(crate) fn connector_with<R: Resolver>(&self, resolver: R) -> GuardedConnector<R> {
         let mut connector = HttpConnector::new_with_resolver(GuardedResolver {
             guard: self.clone(),
             resolver,

@@ -19,7 +19,9 @@ mod stream;
 pub mod watch;
 pub mod wire;
 
-pub use guard::{ClientError, Guard, Rules, guarded_client};
+pub use guard::{
+    ClientError, Guard, Resolver, Rules, guarded_client, reason as failure_reason, reason_of_code,
+};
 pub use inventory::{Inventory, Lifecycle, SharedInventory, Touched, Usage, WorkloadUse};
 pub use kind::{CustomKind, InvalidCustomKind, Kind};
 pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError, Timeouts, Validity};

@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     cluster::Kind,
-    receive::Directory,
+    receive::{Directory, Remote},
     settings::Settings,
     store::{Cursors, EventLog, EventReader, Keeping, UsageStore},
     telemetry::Metrics,
@@ -34,6 +34,8 @@ pub struct World {
     pub clusters: Clusters,
     pub registries: Arc<Registries>,
     pub directory: Arc<Directory>,
+    /// What tells who delivers, where others publish it.
+    pub remote: Remote,
     pub events: Arc<dyn EventReader>,
     /// Where the logs of polled sources go, and how far they were read.
     pub log: Arc<dyn EventLog>,

@@ -2,7 +2,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Poll;
+use super::{
+    Poll,
+    signed_source::{NotificationTopicAuthentication, SignedTokenAuthentication},
+};
 
 /// Where events come from: a webhook that the registry calls, or a log of the registry that is polled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -70,13 +73,16 @@ pub struct Webhook {
     validation = Rule::new("(self.type == 'Splunk') == has(self.splunk)").message("set splunk exactly when type is Splunk"),
     validation = Rule::new("(self.type == 'Path') == has(self.path)").message("set path exactly when type is Path"),
     validation = Rule::new("(self.type == 'ClientCertificate') == has(self.clientCertificate)").message("set clientCertificate exactly when type is ClientCertificate"),
+    validation = Rule::new("(self.type == 'SignedToken') == has(self.signedToken)").message("set signedToken exactly when type is SignedToken"),
+    validation = Rule::new("(self.type == 'NotificationTopic') == has(self.notificationTopic)").message("set notificationTopic exactly when type is NotificationTopic"),
 )]
 pub struct WebhookAuthentication {
     /// Bearer: Authorization with the word Bearer and a token. Basic: Authorization with a user name and a
     /// password. Header: a header with exactly one of the values. HMAC: a header with a signature of the body.
     /// Splunk: Authorization with the word Splunk and a token. Path: a secret at the end of the path, for a
     /// registry that can do nothing better; it is weak, since paths are written into logs. `ClientCertificate`: the
-    /// certificate of the connection, where the operator's webhook server speaks TLS.
+    /// certificate of the connection, where the operator's webhook server speaks TLS. `SignedToken`: Authorization with
+    /// the word Bearer and a token that an identity provider signs. `NotificationTopic`: a message that Amazon SNS signs.
     pub r#type: WebhookAuthenticationType,
     /// For type Bearer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +105,14 @@ pub struct WebhookAuthentication {
     /// For type `ClientCertificate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<ClientCertificateAuthentication>,
+    /// For type `SignedToken`: a JWT (RFC 7519) with a signature RS256, RS384, RS512, PS256, PS384, PS512, ES256 or
+    /// ES384 and an end (exp), of at most 8 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_token: Option<SignedTokenAuthentication>,
+    /// For type `NotificationTopic`, with the format `AmazonECR`. The subscription must leave raw message delivery off,
+    /// since raw messages are not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification_topic: Option<NotificationTopicAuthentication>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -111,6 +125,8 @@ pub enum WebhookAuthenticationType {
     Splunk,
     Path,
     ClientCertificate,
+    SignedToken,
+    NotificationTopic,
 }
 
 /// What the registry shows is a secret alone.

@@ -17,6 +17,7 @@ mod image_usage_report;
 mod poll;
 mod report_status;
 mod schema;
+mod signed_source;
 
 pub use cluster_authorization::{
     Cluster, ClusterAuthorization, ClusterAuthorizationSpec, ClusterAuthorizationStatus, ClusterGrant,
@@ -49,6 +50,10 @@ pub use report_status::{
     Summary, TagLine, Truncated, Verdict,
 };
 pub use schema::definitions;
+pub use signed_source::{
+    NotificationTopicAuthentication, RequiredClaim, SignedTokenAuthentication, TokenKeys, TopicCertificate,
+    TopicCertificateOrigin, WebhookKeyRef,
+};
 
 /// Group of the three kinds.
 pub const GROUP: &str = "imageusage.dev";

@@ -1,14 +1,31 @@
-//! How sources prove who they are. All but signatures are settled before a byte of the body is read.
+//! How sources prove who they are. All but signatures of bodies are settled before a byte of the body is read.
 
-use std::borrow::Cow;
+mod certificate;
+mod crypto;
+mod key_set;
+mod token;
+mod topic;
+
+use std::{borrow::Cow, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, header};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+
+pub use self::{
+    certificate::{Certificate, CertificateError},
+    key_set::{KeySet, KeySetError},
+    token::{Claim, Keys, TokenRules},
+    topic::{TopicCertificates, TopicRules, topic_host},
+};
+pub(super) use topic::Heard;
+
+use super::refusal::Refusal;
 
 /// A shorter secret is never accepted: it can be guessed.
 pub const SHORTEST_SECRET: usize = 16;
@@ -20,7 +37,7 @@ pub struct Authentication {
     pub secrets: Vec<SecretString>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Method {
     /// `Authorization: Bearer <secret>`
     Bearer,
@@ -39,6 +56,10 @@ pub enum Method {
         header: HeaderName,
         algorithm: HmacAlgorithm,
     },
+    /// `Authorization: Bearer <token>`, signed by others for the source.
+    SignedToken(Arc<TokenRules>),
+    /// The body has a signature of itself.
+    NotificationTopic(Arc<TopicRules>),
 }
 
 impl Method {
@@ -53,11 +74,20 @@ impl Method {
     /// What `WWW-Authenticate` asks for.
     pub(super) fn challenge(&self) -> Option<&'static str> {
         match self {
-            Self::Bearer => Some("Bearer"),
+            Self::Bearer | Self::SignedToken(_) => Some("Bearer"),
             Self::Basic { .. } => Some("Basic realm=\"events\""),
             Self::Splunk => Some("Splunk"),
-            Self::Header(_) | Self::Path | Self::ClientCertificate { .. } | Self::Hmac { .. } => None,
+            Self::Header(_)
+            | Self::Path
+            | Self::ClientCertificate { .. }
+            | Self::Hmac { .. }
+            | Self::NotificationTopic(_) => None,
         }
+    }
+
+    /// Whether the secret is part of the path.
+    pub(super) fn is_in_path(&self) -> bool {
+        matches!(self, Self::Path)
     }
 }
 
@@ -78,12 +108,23 @@ pub(super) struct Shown<'a> {
 }
 
 /// What the head of a request proves.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Proof {
     Accepted,
     Refused,
-    /// The body decides: [`Verifier::is_signed`].
-    ByBody(Vec<u8>),
+    /// The keys to tell by are not there now.
+    Undecided,
+    /// The body decides: [`Verifier::prove`].
+    ByBody(Unproven),
+}
+
+/// What is left to look at once the body is there.
+#[derive(Debug)]
+pub(super) enum Unproven {
+    /// A signature of all of it.
+    Signature(Vec<u8>),
+    /// A message that has its signature inside.
+    Message(Arc<TopicRules>),
 }
 
 type SecretHash = [u8; 32];
@@ -117,8 +158,24 @@ impl Verifier {
         &self.method
     }
 
+    /// The body, or what of it is signed, and what a topic said by it. Refused if it is not signed as it must be.
+    pub(super) async fn prove(
+        &self,
+        body: Bytes,
+        unproven: &Unproven,
+    ) -> Result<(Bytes, Option<Heard>), Refusal> {
+        match unproven {
+            Unproven::Signature(signature) if self.is_signed(&body, signature) => Ok((body, None)),
+            Unproven::Signature(_) => Err(Refusal::Unauthorized(None)),
+            Unproven::Message(rules) => {
+                let (body, heard) = rules.hear(&body).await?;
+                Ok((body, Some(heard)))
+            }
+        }
+    }
+
     /// Whether one of the keys signed the body this way, in a time that does not tell how much of it is right.
-    pub(super) fn is_signed(&self, body: &[u8], signature: &[u8]) -> bool {
+    fn is_signed(&self, body: &[u8], signature: &[u8]) -> bool {
         let Method::Hmac { algorithm, .. } = &self.method else {
             return false;
         };
@@ -134,28 +191,35 @@ impl Verifier {
 }
 
 /// What the head of a request to a source proves, in a time that tells neither which of its secrets was meant nor
-/// whether there is such a source.
+/// whether there is such a source. Checking the signature of a token takes longer: who shows one that is well formed
+/// may learn by that, as by the answer 404, that there is such a source.
 pub(super) fn proof(verifier: Option<&Verifier>, shown: Shown<'_>) -> Proof {
     const NOBODYS: &[SecretHash] = &[[0; 32]];
     let method = verifier.map_or(&Method::Bearer, |verifier| &verifier.method);
     if let Method::Hmac { header, algorithm } = method {
         let given = shown.headers.get(header).and_then(|value| value.to_str().ok());
         let signature = given.and_then(|text| signature(text, *algorithm));
-        return signature.map_or(Proof::Refused, Proof::ByBody);
+        return signature.map_or(Proof::Refused, |signature| {
+            Proof::ByBody(Unproven::Signature(signature))
+        });
     }
     if let Method::ClientCertificate { names } = method {
         let has_one = names.iter().any(|name| shown.names.contains(name));
         return if has_one { Proof::Accepted } else { Proof::Refused };
     }
-    let shown = hash(&shown.secret_of(method).unwrap_or_default());
+    if let Method::NotificationTopic(rules) = method {
+        return Proof::ByBody(Unproven::Message(rules.clone()));
+    }
+    let secret = shown.secret_of(method).unwrap_or_default();
+    let shown = hash(&secret);
     let hashes = verifier.map_or(NOBODYS, |verifier| &verifier.hashes);
     let found = hashes
         .iter()
         .fold(Choice::from(0), |found, accepted| found | accepted.ct_eq(&shown));
-    if bool::from(found) && verifier.is_some() {
-        Proof::Accepted
-    } else {
-        Proof::Refused
+    match method {
+        Method::SignedToken(rules) => rules.proof(&secret),
+        _ if bool::from(found) && verifier.is_some() => Proof::Accepted,
+        _ => Proof::Refused,
     }
 }
 
@@ -164,7 +228,7 @@ impl<'a> Shown<'a> {
     fn secret_of(self, method: &Method) -> Option<Cow<'a, [u8]>> {
         let Self { headers, secret, .. } = self;
         match method {
-            Method::Bearer => authorization(headers, "Bearer").map(Cow::Borrowed),
+            Method::Bearer | Method::SignedToken(_) => authorization(headers, "Bearer").map(Cow::Borrowed),
             Method::Splunk => authorization(headers, "Splunk").map(Cow::Borrowed),
             Method::Basic { username } => {
                 let decoded = STANDARD.decode(authorization(headers, "Basic")?).ok()?;
@@ -173,7 +237,7 @@ impl<'a> Shown<'a> {
             }
             Method::Header(name) => Some(Cow::Borrowed(headers.get(name)?.as_bytes().trim_ascii())),
             Method::Path => Some(Cow::Borrowed(secret?.as_bytes())),
-            Method::ClientCertificate { .. } | Method::Hmac { .. } => None,
+            Method::ClientCertificate { .. } | Method::Hmac { .. } | Method::NotificationTopic(_) => None,
         }
     }
 }

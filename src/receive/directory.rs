@@ -7,10 +7,11 @@ use std::{
     },
 };
 
+use http::Uri;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    authentication::{Authentication, Verifier},
+    authentication::{Authentication, Keys, Method, Verifier},
     rate::{Meter, Rate},
 };
 use crate::{dialect::Format, store::RegistryKey};
@@ -120,6 +121,18 @@ impl Directory {
         let sources = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut of_registry = sources.values().filter(|entry| entry.registry == *registry);
         of_registry.find_map(|entry| entry.meter.as_ref()?.exceeded())
+    }
+
+    /// Paths whose tokens are checked with the keys at an address.
+    #[must_use]
+    pub fn with_keys_at(&self, url: &Uri) -> Vec<SourcePath> {
+        let sources = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let uses = |entry: &Entry| match entry.verifier.method() {
+            Method::SignedToken(rules) => matches!(&rules.keys, Keys::Fetched(keys) if keys.url() == url),
+            _ => false,
+        };
+        let using = sources.iter().filter(|(_, entry)| uses(entry));
+        using.map(|(path, _)| path.clone()).collect()
     }
 
     pub(super) fn entry(&self, path: &SourcePath) -> Option<Arc<Entry>> {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    authentication::{Method, Proof, Shown, proof},
+    authentication::{Heard, Proof, Shown, Unproven, proof},
     body,
     directory::{Directory, Entry, SourcePath},
     handshake,
@@ -61,7 +61,8 @@ enum Taken {
     Delivery {
         appended: Appended,
         ignored: i64,
-        quarantined: bool,
+        /// For metrics.
+        outcome: &'static str,
     },
     /// It was no delivery, and waits for this answer.
     Handshake(Value),
@@ -107,7 +108,7 @@ impl Receiver {
         let entry = self.directory.entry(path);
         let proof = proof(entry.as_deref().map(|entry| &entry.verifier), shown);
         match entry {
-            Some(entry) if shown.secret.is_none() || *entry.verifier.method() == Method::Path => {
+            Some(entry) if shown.secret.is_none() || entry.verifier.method().is_in_path() => {
                 Ok((entry, proof))
             }
             _ => Err(Refusal::UnknownPath),
@@ -120,7 +121,8 @@ impl Receiver {
         let received = Timestamp::now();
         let taken = match proof {
             Proof::Accepted => self.take(&entry, received, headers, body, None).await,
-            Proof::ByBody(signature) => self.take(&entry, received, headers, body, Some(&signature)).await,
+            Proof::ByBody(unproven) => self.take(&entry, received, headers, body, Some(&unproven)).await,
+            Proof::Undecided => Err(Refusal::KeysUnavailable),
             Proof::Refused => Err(Refusal::Unauthorized(entry.verifier.method().challenge())),
         };
         taken.inspect_err(|refusal| {
@@ -147,41 +149,53 @@ impl Receiver {
         received: Timestamp,
         headers: &HeaderMap,
         body: Body,
-        signature: Option<&[u8]>,
+        unproven: Option<&Unproven>,
     ) -> Result<Taken, Refusal> {
         let bytes = body::expected_bytes(headers)?;
         let turn = entry.turn(self.limits.of_one_source);
-        let (body, _places) = match signature {
+        let ((body, heard), _places) = match unproven {
             None => {
                 within_rate(entry)?;
                 let turn = self.patiently(turn).await?;
                 let room = self
                     .patiently(self.room.clone().acquire_many_owned(self.kib(bytes)))
                     .await?;
-                (body::read(body, self.limits.body_within).await?, [turn, room])
+                let body = body::read(body, self.limits.body_within).await?;
+                ((body, None), [turn, room])
             }
             // Until the body is there, it may be anybody's: strangers have a room of their own.
-            Some(signature) => {
+            Some(unproven) => {
                 let kib = self.kib(bytes).min(self.limits.unproven_kib);
                 let room = self
                     .patiently(self.unproven.clone().acquire_many_owned(kib))
                     .await
                     .map_err(|_| Refusal::TooManyUnproven)?;
                 let body = body::read(body, self.limits.body_within).await?;
-                if !entry.verifier.is_signed(&body, signature) {
-                    return Err(Refusal::Unauthorized(None));
-                }
+                let proven = entry.verifier.prove(body, unproven).await?;
                 within_rate(entry)?;
-                (body, [self.patiently(turn).await?, room])
+                (proven, [self.patiently(turn).await?, room])
             }
         };
-        let delivery = match entry.format.handshake(headers, &body) {
-            Some(Handshake::Answer(answer)) => return Ok(Taken::Handshake(answer)),
-            Some(Handshake::Confirm) => put_aside(entry, received, CONFIRMATION_ASKED, headers, &body),
-            None => understand(entry, received, headers, &body),
+        let delivery = match heard {
+            Some(Heard::Notification) => understand(entry, received, headers, &body),
+            Some(Heard::Confirmed) => Delivery {
+                ignored: 1,
+                ..empty(entry, received)
+            },
+            Some(Heard::Asks) => put_aside(entry, received, CONFIRMATION_ASKED, headers, &body),
+            None => match entry.format.handshake(headers, &body) {
+                Some(Handshake::Answer(answer)) => return Ok(Taken::Handshake(answer)),
+                Some(Handshake::Confirm) => put_aside(entry, received, CONFIRMATION_ASKED, headers, &body),
+                None => understand(entry, received, headers, &body),
+            },
         };
         drop(body);
-        let (ignored, quarantined) = (delivery.ignored, delivery.quarantined.is_some());
+        let ignored = delivery.ignored;
+        let outcome = match (&delivery.quarantined, heard) {
+            (Some(_), _) => "Quarantined",
+            (None, Some(Heard::Confirmed)) => "Confirmed",
+            (None, _) => "Stored",
+        };
         let appended = tokio::time::timeout(self.limits.commit_within, self.log.append(delivery))
             .await
             .unwrap_or(Err(StoreError::Busy))
@@ -189,7 +203,7 @@ impl Receiver {
         Ok(Taken::Delivery {
             appended,
             ignored,
-            quarantined,
+            outcome,
         })
     }
 
@@ -265,11 +279,11 @@ async fn deliver(
         Ok(Taken::Delivery {
             appended,
             ignored,
-            quarantined,
+            outcome,
         }) => {
             receiver
                 .metrics
-                .taken(&appended, ignored, quarantined, begun.elapsed());
+                .taken(&appended, ignored, outcome, begun.elapsed());
             StatusCode::ACCEPTED.into_response()
         }
         Err(refusal) => {

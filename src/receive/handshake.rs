@@ -10,7 +10,7 @@ use axum::{
 
 use super::{
     Receiver,
-    authentication::{Method, Proof, Shown},
+    authentication::{Proof, Shown},
     handler::Target,
     rate::Rate,
     refusal::Refusal,
@@ -39,7 +39,7 @@ pub(super) async fn answer(
     let entry = match receiver.source(&path, shown) {
         Err(refusal) => return refusal.into_response(),
         // Elsewhere it is the delivery that proves who sends it.
-        Ok((entry, Proof::Refused)) if *entry.verifier.method() == Method::Path => {
+        Ok((entry, Proof::Refused)) if entry.verifier.method().is_in_path() => {
             return Refusal::Unauthorized(None).into_response();
         }
         Ok((entry, _)) => entry,

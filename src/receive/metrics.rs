@@ -46,7 +46,7 @@ impl ReceiveMetrics {
         } = self;
         registry.register(
             "webhook_deliveries",
-            "Deliveries by outcome: Stored, Quarantined, or why they were refused",
+            "Deliveries by outcome: Stored, Quarantined, Confirmed (a topic's subscription), or why they were refused",
             deliveries.clone(),
         );
         registry.register("events_stored", "Events stored", stored.clone());
@@ -71,8 +71,8 @@ impl ReceiveMetrics {
             .map_or(0, |counter| counter.get())
     }
 
-    pub(super) fn taken(&self, appended: &Appended, ignored: i64, quarantined: bool, took: Duration) {
-        self.count(if quarantined { "Quarantined" } else { "Stored" });
+    pub(super) fn taken(&self, appended: &Appended, ignored: i64, outcome: &'static str, took: Duration) {
+        self.count(outcome);
         self.stored.inc_by(unsigned(appended.stored));
         self.duplicates.inc_by(unsigned(appended.duplicates));
         self.ignored.inc_by(unsigned(ignored));

@@ -10,10 +10,10 @@ use super::MAX_BODY_BYTES;
 
 /// Seconds a sender is told to wait when its delivery cannot be taken now.
 const RETRY_AFTER: &str = "5";
-/// The same where room has to be made first.
-const RETRY_AFTER_ROOM: &str = "60";
 /// The same where it came too soon: at least one a second is taken.
 const RETRY_AFTER_RATE: &str = "1";
+/// The same where room has to be made first, or keys to be fetched.
+const RETRY_AFTER_LONG: &str = "60";
 
 /// Why a delivery was not taken. Nothing of the request is in it.
 #[derive(Debug, Error)]
@@ -23,6 +23,9 @@ pub(super) enum Refusal {
     /// With what `WWW-Authenticate` asks for.
     #[error("the credentials are not accepted")]
     Unauthorized(Option<&'static str>),
+    /// What would tell could not be fetched.
+    #[error("the credentials cannot be checked now")]
+    KeysUnavailable,
     #[error("send the body without compression")]
     Compressed,
     #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
@@ -52,14 +55,17 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooMany | Self::TooManyUnproven | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeysUnavailable | Self::TooMany | Self::TooManyUnproven | Self::Store(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
     fn retry_after(&self) -> Option<&'static str> {
         match self {
-            Self::Store(StoreError::LowSpace { .. } | StoreError::QuotaExceeded { .. }) => {
-                Some(RETRY_AFTER_ROOM)
+            Self::KeysUnavailable
+            | Self::Store(StoreError::LowSpace { .. } | StoreError::QuotaExceeded { .. }) => {
+                Some(RETRY_AFTER_LONG)
             }
             Self::RateLimited => Some(RETRY_AFTER_RATE),
             Self::TooMany | Self::TooManyUnproven | Self::Store(_) => Some(RETRY_AFTER),
@@ -72,6 +78,7 @@ impl Refusal {
         match self {
             Self::UnknownPath => "UnknownPath",
             Self::Unauthorized(_) => "Unauthorized",
+            Self::KeysUnavailable => "KeysUnavailable",
             Self::Compressed => "Compressed",
             Self::TooLarge => "TooLarge",
             Self::TooSlow => "TooSlow",

@@ -14,9 +14,9 @@ use crate::{
     analysis::{Reported, reported},
     crd::{
         self, CategoryCoverage, ConditionStatus, Conditions, CoverageGap, EventCounts, EventSource,
-        ForwardedAddress, ImageRegistry, ImageRegistryStatus, RegistryNetwork, RegistryRateLimit,
-        SourceFormat, SourceStatus, Webhook, WebhookAuthentication, WebhookAuthenticationType,
-        WebhookSecretRef,
+        ForwardedAddress, ImageRegistry, ImageRegistryStatus, NotificationTopicAuthentication,
+        RegistryNetwork, RegistryRateLimit, SignedTokenAuthentication, SourceFormat, SourceStatus, Webhook,
+        WebhookAuthentication, WebhookAuthenticationType, WebhookSecretRef,
         condition_type::{READY, RECEIVING, RECONCILING, STALLED, WEAK_AUTHENTICATION},
         parse_duration,
     },
@@ -36,6 +36,7 @@ use super::{
         touch::ObjectKey,
     },
     polled::{PollProblem, credentials_ref},
+    signed::{self, MissingKeys, SignedProblem},
 };
 
 /// Gaps that a status lists.
@@ -72,6 +73,8 @@ pub enum Problem {
     NotOneWay(String),
     #[error(transparent)]
     Poll(#[from] PollProblem),
+    #[error(transparent)]
+    Signed(#[from] SignedProblem),
 }
 
 impl Problem {
@@ -89,6 +92,7 @@ impl Problem {
             Self::NotForAPath(..) => "NotForAPath",
             Self::NotOneWay(_) => "SourceNotExactlyOne",
             Self::Poll(problem) => problem.reason(),
+            Self::Signed(problem) => problem.reason(),
         }
     }
 }
@@ -199,8 +203,29 @@ pub fn format(format: SourceFormat) -> Format {
     }
 }
 
-/// How a source proves who it is, and where its secrets are, where it has any.
-pub fn authentication(webhook: &Webhook) -> Result<(Method, Option<&WebhookSecretRef>), Problem> {
+/// How a source proves who it is, and what else it takes to tell.
+#[derive(Debug)]
+pub enum Wanted<'a> {
+    Nothing(Method),
+    /// Values of a Secret, each of which is accepted.
+    Secrets(Method, &'a WebhookSecretRef),
+    Token(&'a SignedTokenAuthentication),
+    Topic(&'a NotificationTopicAuthentication),
+}
+
+impl<'a> Wanted<'a> {
+    fn secret_name(self) -> Option<&'a str> {
+        let reference = match self {
+            Self::Nothing(_) => return None,
+            Self::Secrets(_, reference) => return Some(&reference.name),
+            Self::Token(token) => &token.keys.secret_ref,
+            Self::Topic(topic) => &topic.certificate.secret_ref,
+        };
+        reference.as_ref().map(|reference| reference.name.as_str())
+    }
+}
+
+pub fn authentication(webhook: &Webhook) -> Result<Wanted<'_>, Problem> {
     use WebhookAuthenticationType as Type;
     let WebhookAuthentication {
         r#type,
@@ -211,6 +236,8 @@ pub fn authentication(webhook: &Webhook) -> Result<(Method, Option<&WebhookSecre
         splunk,
         path,
         client_certificate,
+        signed_token,
+        notification_topic,
     } = &webhook.authentication;
     let incomplete = || Problem::AuthenticationIncomplete(*r#type);
     let (method, secret_ref) = match r#type {
@@ -246,10 +273,17 @@ pub fn authentication(webhook: &Webhook) -> Result<(Method, Option<&WebhookSecre
         Type::ClientCertificate => {
             let given = client_certificate.as_ref().ok_or_else(incomplete)?;
             let names = given.names.clone();
-            return Ok((Method::ClientCertificate { names }, None));
+            return Ok(Wanted::Nothing(Method::ClientCertificate { names }));
+        }
+        Type::SignedToken => return signed_token.as_ref().map(Wanted::Token).ok_or_else(incomplete),
+        Type::NotificationTopic => {
+            return notification_topic
+                .as_ref()
+                .map(Wanted::Topic)
+                .ok_or_else(incomplete);
         }
     };
-    Ok((method, Some(secret_ref)))
+    Ok(Wanted::Secrets(method, secret_ref))
 }
 
 fn header_name(name: &str) -> Result<HeaderName, Problem> {
@@ -260,8 +294,7 @@ fn header_name(name: &str) -> Result<HeaderName, Problem> {
 pub fn secret_names(sources: &[EventSource]) -> Vec<&str> {
     let of_webhooks = sources
         .iter()
-        .filter_map(|source| authentication(source.webhook.as_ref()?).ok()?.1)
-        .map(|reference| reference.name.as_str());
+        .filter_map(|source| authentication(source.webhook.as_ref()?).ok()?.secret_name());
     let of_polls = sources
         .iter()
         .filter_map(|source| source.poll.as_ref())
@@ -293,7 +326,7 @@ pub fn secrets(
                 .ok()
                 .filter(|secret| secret.len() >= SHORTEST_SECRET)
                 .ok_or_else(|| Problem::TokenTooShort(name(), key.clone()))?;
-            if *method == Method::Path && !secret.bytes().all(is_unreserved) {
+            if matches!(method, Method::Path) && !secret.bytes().all(is_unreserved) {
                 return Err(Problem::NotForAPath(name(), key.clone()));
             }
             Ok(SecretString::from(secret))
@@ -321,6 +354,8 @@ pub struct Received {
     pub exceeded: Option<Rate>,
     /// Sources whose log cannot be read now.
     pub unread: BTreeMap<String, poll::Problem>,
+    /// The first source whose tokens cannot be checked now.
+    pub missing_keys: Option<MissingKeys>,
 }
 
 pub fn status_of(
@@ -351,7 +386,9 @@ pub fn status_of(
             status(conditions, previous.sources.clone())
         }
         Ok(received) => {
-            let conditions = if received.rivals.is_empty() {
+            let conditions = if let Some(missing) = &received.missing_keys {
+                signed::waiting(conditions, missing)
+            } else if received.rivals.is_empty() {
                 conditions.set(READY, true, "Accepted", accepted(object))
             } else {
                 let names: Vec<String> = received.rivals.iter().map(ToString::to_string).collect();

@@ -1,6 +1,6 @@
 //! An operator that was away, by the parts that it is made of: store, webhook server, what is said of both.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use local_cluster::wait_until;
@@ -215,6 +215,7 @@ async fn an_operator_that_was_away_tells_so_of_a_source_that_sends_nothing_again
         refusing: None,
         exceeded: None,
         unread: BTreeMap::new(),
+        missing_keys: None,
     };
     let status = status_of(Ok(received), &object(), &Default::default(), Timestamp::now());
     let told: Vec<_> = status

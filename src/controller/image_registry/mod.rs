@@ -4,6 +4,7 @@ mod decide;
 #[cfg(test)]
 mod downtime;
 mod polled;
+mod signed;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,8 +25,9 @@ use crate::{
 };
 
 use self::{
-    decide::{Accepted, Problem, Received, accept, status_of},
+    decide::{Accepted, Problem, Received, Wanted, accept, status_of},
     polled::Owner,
+    signed::MissingKeys,
 };
 
 use super::{
@@ -147,13 +149,15 @@ impl ImageRegistries {
             registry: &store_key,
             retention,
         };
-        let (mut webhooks, mut polled) = (Vec::new(), Vec::new());
+        let (mut webhooks, mut polled, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         self.secrets
             .release_others(key, &decide::secret_names(&object.spec.sources));
         for source in &object.spec.sources {
             match (&source.webhook, &source.poll) {
                 (Some(webhook), None) => {
                     let (path, authentication) = self.webhook(key, source, webhook).await?;
+                    let fetched = signed::fetched_keys(&authentication.method);
+                    keys.extend(fetched.map(|keys| (source.name.clone(), keys)));
                     let source = Source {
                         registry: store_key.clone(),
                         name: source.name.clone(),
@@ -167,6 +171,7 @@ impl ImageRegistries {
                 _ => return Err(Problem::NotOneWay(source.name.clone())),
             }
         }
+        // All or none: a source beside one that is not accepted stays closed.
         let paths: Vec<SourcePath> = webhooks.iter().map(|(path, _)| path.clone()).collect();
         for (path, source) in webhooks {
             self.world.directory.insert(path, source);
@@ -204,6 +209,9 @@ impl ImageRegistries {
             refusing,
             exceeded,
             unread: self.unread(key),
+            missing_keys: keys
+                .iter()
+                .find_map(|(source, keys)| MissingKeys::of(source, keys)),
         })
     }
 
@@ -214,13 +222,15 @@ impl ImageRegistries {
         source: &EventSource,
         webhook: &crd::Webhook,
     ) -> Result<(SourcePath, Authentication), Problem> {
-        let (method, reference) = decide::authentication(webhook)?;
-        let secrets = match reference {
-            Some(reference) => {
+        let (method, secrets) = match decide::authentication(webhook)? {
+            Wanted::Nothing(method) => (method, Vec::new()),
+            Wanted::Secrets(method, reference) => {
                 let data = self.secrets.follow(key, &reference.name).await?;
-                decide::secrets(&method, reference, &data)?
+                let secrets = decide::secrets(&method, reference, &data)?;
+                (method, secrets)
             }
-            None => Vec::new(),
+            Wanted::Token(token) => (self.token(key, token).await?, Vec::new()),
+            Wanted::Topic(topic) => (self.topic(key, topic).await?, Vec::new()),
         };
         let path = SourcePath {
             namespace: key.namespace.clone(),

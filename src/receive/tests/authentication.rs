@@ -8,7 +8,7 @@ use http::HeaderName;
 use sha1::Sha1;
 use sha2::Sha256;
 
-use super::{PATH, PULL, Server, Stub};
+use super::{PATH, PULL, Server, Stub, tokens};
 use crate::receive::{HmacAlgorithm, Method};
 
 const FIRST: &str = "0123456789abcdef-first";
@@ -67,7 +67,18 @@ fn header(text: impl Into<String>) -> (String, String) {
 fn cases() -> Vec<Case> {
     let sha256 = |key| signature::<Hmac<Sha256>>(key, PULL);
     let sha1 = |key| signature::<Hmac<Sha1>>(key, PULL);
+    let (signed_token, right, wrong) = tokens::table();
+    let bearer = |token| header(format!("Authorization: Bearer {token}"));
     vec![
+        Case {
+            method: signed_token,
+            accepted: right.into_iter().map(bearer).collect(),
+            refused: wrong
+                .into_iter()
+                .map(bearer)
+                .chain([header(format!("Authorization: Bearer {FIRST}"))])
+                .collect(),
+        },
         Case {
             method: Method::Bearer,
             accepted: vec![

@@ -5,8 +5,12 @@ mod formats;
 mod handshake;
 mod limits;
 mod refusals;
+mod remote;
+mod signing;
 mod storing;
 mod tls;
+mod tokens;
+mod topics;
 
 use std::{
     io,

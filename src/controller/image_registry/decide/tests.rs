@@ -13,6 +13,7 @@ fn nothing() -> Received {
         refusing: None,
         exceeded: None,
         unread: BTreeMap::new(),
+        missing_keys: None,
     }
 }
 
