@@ -257,7 +257,7 @@ async fn open_store(
         };
         if repositories.is_empty() {
             if let Some(registry) = registries.get(&key) {
-                interests.touch_hosts(&registry.hosts);
+                interests.touch_endpoints(&registry.endpoints);
             }
         } else {
             interests.touch_repositories(&registries.names(&key, repositories));

@@ -283,6 +283,17 @@ pub fn of_registry(
                     Some("no event has told what the tag points at".to_owned()),
                 ));
             }
+            if !events.mirrors.is_empty() {
+                coverage.push(entry(
+                    &events.registry,
+                    "MirrorHidesClients",
+                    None,
+                    Some(format!(
+                        "pulls through the mirror {} appear as the mirror itself, and not at all where it has the image already",
+                        events.mirrors.join(" and ")
+                    )),
+                ));
+            }
             if let Some(what) = hidden(events.client_details) {
                 coverage.push(entry(
                     &events.registry,

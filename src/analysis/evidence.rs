@@ -8,6 +8,7 @@ use crate::{
     crd::{ClientDetails, ClusterName, Coverage, WorkloadDetail},
     dialect::Format,
     event::Network,
+    image::RepositoryName,
     store::{AttributedEvent, SourceState, TagFacts, TagPointer, Tally, UsageSpan},
 };
 
@@ -77,9 +78,9 @@ pub enum ClusterState {
 /// What the registry of the asked repository says.
 #[derive(Debug)]
 pub enum RegistryEvidence {
-    /// No `ImageRegistry` that this namespace may use has the host.
+    /// No `ImageRegistry` that this namespace may use has an endpoint for it.
     None,
-    /// Several at the same level claim the host: neither serves.
+    /// Several at the same level claim it: neither serves.
     Conflict(Vec<String>),
     Events(Box<EventEvidence>),
 }
@@ -99,6 +100,10 @@ impl RegistryEvidence {
 pub struct EventEvidence {
     /// Namespace and name of the `ImageRegistry`.
     pub registry: String,
+    /// As the registry itself names it, whatever name was asked by.
+    pub repository: RepositoryName,
+    /// Mirrors of the registry, as host and prefix: whoever pulls there is hidden behind them.
+    pub mirrors: Vec<String>,
     pub retention: SignedDuration,
     pub network: Arc<Network>,
     /// What the registry lets this report say of clients.

@@ -74,7 +74,7 @@ pub fn report(
     ImageUsageReportStatus {
         observed_generation: generation,
         conditions,
-        image: Some(queried(question, &history)),
+        image: Some(queried(question, &evidence.registry, &history)),
         verdict: Some(Verdict {
             value: value.as_str().to_owned(),
             reasons: reasons.into_iter().map(str::to_owned).collect(),
@@ -146,14 +146,18 @@ fn last_in_use(
         .max()
 }
 
-fn queried(question: &Question, history: &TagHistory) -> QueriedImage {
+fn queried(question: &Question, registry: &RegistryEvidence, history: &TagHistory) -> QueriedImage {
+    let repository = match registry {
+        RegistryEvidence::Events(events) => &events.repository,
+        RegistryEvidence::None | RegistryEvidence::Conflict(_) => &question.repository,
+    };
     let (tag, digest) = match &question.subject {
         Subject::Tag(tag) => (Some(tag.clone()), history.current(tag).cloned()),
         Subject::Digest(digest) => (None, Some(digest.clone())),
         Subject::Repository => (None, None),
     };
     let reference = Reference {
-        repository: question.repository.clone(),
+        repository: repository.clone(),
         tag: tag.clone(),
         digest: match &question.subject {
             Subject::Digest(digest) => Some(digest.clone()),
@@ -162,9 +166,9 @@ fn queried(question: &Question, history: &TagHistory) -> QueriedImage {
     };
     QueriedImage {
         reference: reference.to_string(),
-        registry: question.repository.host.clone(),
-        namespace: question.repository.namespace().map(str::to_owned),
-        repository: question.repository.name().to_owned(),
+        registry: repository.host.clone(),
+        namespace: repository.namespace().map(str::to_owned),
+        repository: repository.name().to_owned(),
         tag,
         digest: digest.map(|digest| digest.to_string()),
     }

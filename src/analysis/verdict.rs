@@ -69,6 +69,10 @@ pub fn judge(
     let doubts = doubts(subject, history, evidence, known);
     if doubts.is_empty() {
         let reason = match &evidence.registry {
+            // The registry sees the mirror's pulls, and of those whom it serves nothing.
+            RegistryEvidence::Events(events) if !events.sources.is_empty() && !events.mirrors.is_empty() => {
+                "NoReferenceMirrorHidesClients"
+            }
             RegistryEvidence::Events(events) if !events.sources.is_empty() => "NoReferenceAndNoForeignPull",
             _ => "NoReferenceEventsNotAvailable",
         };

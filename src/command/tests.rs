@@ -331,7 +331,7 @@ async fn bodies_that_this_version_reads_become_events_as_they_would_have_been() 
     append(&store, push(10.0, "Zot", readable)).await;
     append(&store, push(1000.0, "Zot", b"{")).await;
     append(&store, push(2000.0, "Unheard", readable)).await;
-    let cut = [readable.as_slice(), &[b' '; 64 * 1024]].concat();
+    let cut = [readable.as_slice(), " ".repeat(64 * 1024).as_bytes()].concat();
     append(&store, push(3000.0, "Zot", &cut[..64 * 1024])).await;
     let refused = beside(&folder, &["quarantine", "replay"])
         .await

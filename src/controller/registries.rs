@@ -1,6 +1,12 @@
-//! The accepted `ImageRegistries`, and which of them answers for a host.
+//! The accepted `ImageRegistries`, and which of them answers for a repository.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::SignedDuration;
 
@@ -8,7 +14,7 @@ use crate::{
     crd::{ClientDetails, RegistryGrant},
     dialect::Format,
     event::Network,
-    image::RepositoryName,
+    image::{Endpoints, RepositoryName},
     store::{RegistryKey, Terms},
 };
 
@@ -19,8 +25,8 @@ use super::{grants, shelf::Shelf, touch::ObjectKey};
 pub struct Registry {
     pub key: ObjectKey,
     pub uid: String,
-    /// Normalised hosts; all of them are this registry.
-    pub hosts: Vec<String>,
+    /// All of them are this registry.
+    pub endpoints: Endpoints,
     pub network: Arc<Network>,
     pub retention: SignedDuration,
     /// What its sources send, by name.
@@ -41,7 +47,7 @@ impl Registry {
         let Self {
             key,
             uid,
-            hosts,
+            endpoints,
             network,
             retention,
             formats,
@@ -53,7 +59,7 @@ impl Registry {
         (
             key,
             uid,
-            hosts,
+            endpoints,
             network,
             retention,
             formats,
@@ -64,7 +70,7 @@ impl Registry {
         ) == (
             &other.key,
             &other.uid,
-            &other.hosts,
+            &other.endpoints,
             &other.network,
             &other.retention,
             &other.formats,
@@ -73,18 +79,6 @@ impl Registry {
             &other.allowed,
             &other.is_granting,
         )
-    }
-
-    /// Every name of a repository of it.
-    #[must_use]
-    pub fn names(&self, path: &str) -> Vec<RepositoryName> {
-        self.hosts
-            .iter()
-            .map(|host| RepositoryName {
-                host: host.clone(),
-                path: path.to_owned(),
-            })
-            .collect()
     }
 
     /// What reports in `namespace`, which has these labels, may say of clients; nothing where it does not serve them.
@@ -120,13 +114,14 @@ impl Registry {
     }
 }
 
-/// Who answers for a host.
+/// Who answers for a repository.
 #[derive(Debug)]
 pub enum Lookup {
     Nobody,
-    /// Several at the same level claim the host: neither serves. Their names, sorted.
+    /// Several at the same level claim it by the same endpoint: neither serves. Their names, sorted.
     Conflict(Vec<String>),
-    One(Arc<Registry>),
+    /// The registry, and the path of the repository in it.
+    One(Arc<Registry>, String),
 }
 
 #[derive(Debug, Default)]
@@ -152,34 +147,71 @@ impl Registries {
         self.0.all()
     }
 
-    /// Every name of these repositories of a registry: under each of its hosts.
+    /// Every name of these repositories of a registry: by each of its endpoints.
     #[must_use]
     pub fn names(&self, key: &ObjectKey, paths: &[String]) -> Vec<RepositoryName> {
         self.get(key).map_or_else(Vec::new, |registry| {
-            paths.iter().flat_map(|path| registry.names(path)).collect()
+            paths
+                .iter()
+                .flat_map(|path| registry.endpoints.names(path))
+                .collect()
         })
     }
 
-    /// Who answers for `host` to a report in `namespace` with these labels: one in a granting namespace, else one
-    /// in the report's own.
+    /// The names of a repository of a registry, by which no other registry answers to a report in `namespace`.
     #[must_use]
-    pub fn lookup(&self, host: &str, namespace: &str, labels: Option<&BTreeMap<String, String>>) -> Lookup {
-        let claims: Vec<Arc<Registry>> = self
+    pub fn names_to(
+        &self,
+        registry: &Registry,
+        path: &str,
+        namespace: &str,
+        labels: Option<&BTreeMap<String, String>>,
+    ) -> Vec<RepositoryName> {
+        let mut names = registry.endpoints.names(path);
+        names.retain(|name| match self.lookup(name, namespace, labels) {
+            Lookup::One(one, _) => one.key == registry.key,
+            Lookup::Nobody | Lookup::Conflict(_) => true,
+        });
+        names
+    }
+
+    /// Who answers for a repository to a report in `namespace` with these labels: of those that serve it and claim
+    /// the name by the longest prefix, one in a granting namespace, else one in the report's own.
+    #[must_use]
+    pub fn lookup(
+        &self,
+        name: &RepositoryName,
+        namespace: &str,
+        labels: Option<&BTreeMap<String, String>>,
+    ) -> Lookup {
+        let mut claims: Vec<(usize, String, Arc<Registry>)> = self
             .all()
             .into_iter()
-            .filter(|registry| registry.hosts.iter().any(|claimed| claimed == host))
-            .filter(|registry| registry.client_details(namespace, labels).is_some())
+            .filter_map(|registry| {
+                let (length, path) = registry.endpoints.claim(name)?;
+                Some((length, path, registry))
+            })
+            .filter(|(.., registry)| registry.client_details(namespace, labels).is_some())
             .collect();
-        let (granting, own): (Vec<_>, Vec<_>) = claims.into_iter().partition(|registry| registry.is_granting);
+        let longest = claims.iter().map(|(length, ..)| *length).max();
+        claims.retain(|(length, ..)| Some(*length) == longest);
+        let (granting, own): (Vec<_>, Vec<_>) = claims
+            .into_iter()
+            .partition(|(.., registry)| registry.is_granting);
         let level = if granting.is_empty() { own } else { granting };
         match level.as_slice() {
             [] => Lookup::Nobody,
-            [one] => Lookup::One(one.clone()),
-            several => Lookup::Conflict(several.iter().map(|registry| registry.key.to_string()).collect()),
+            [(_, path, one)] => Lookup::One(one.clone(), path.clone()),
+            several => Lookup::Conflict(
+                several
+                    .iter()
+                    .map(|(.., registry)| registry.key.to_string())
+                    .collect(),
+            ),
         }
     }
 
-    /// Others that claim one of these hosts at the same level: all granting namespaces are one level, every other
+    /// Others that have one of these endpoints at the same level: all granting namespaces are one level, every other
     /// namespace is one of its own.
     #[must_use]
     pub fn rivals(&self, of: &Registry) -> Vec<ObjectKey> {
@@ -187,7 +219,7 @@ impl Registries {
             .into_iter()
             .filter(|other| other.key != of.key && other.is_granting == of.is_granting)
             .filter(|other| of.is_granting || other.key.namespace == of.key.namespace)
-            .filter(|other| other.hosts.iter().any(|host| of.hosts.contains(host)))
+            .filter(|other| other.endpoints.overlap(&of.endpoints))
             .map(|other| other.key.clone())
             .collect()
     }
@@ -196,6 +228,7 @@ impl Registries {
 #[cfg(test)]
 pub(super) mod fixture {
     use super::*;
+    use crate::image::Endpoint;
 
     /// `team/registry` with these sources.
     pub(in crate::controller) fn registry(sources: &[(&str, Format)]) -> Registry {
@@ -206,7 +239,10 @@ pub(super) mod fixture {
                 name: "registry".into(),
             },
             uid: "1".into(),
-            hosts: vec!["r.example".into()],
+            endpoints: Endpoints::new([Endpoint {
+                host: "r.example".into(),
+                prefix: String::new(),
+            }]),
             network: Arc::new(network()),
             retention: SignedDuration::from_hours(720),
             formats: sources
@@ -221,94 +257,5 @@ pub(super) mod fixture {
 
     pub(in crate::controller) fn network() -> Network {
         Network::new::<&str>(crate::event::ForwardedAddress::Untrusted, &[], &[]).unwrap()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::crd::{NamespacesFrom, ReportNamespaces};
-
-    fn registry(namespace: &str, name: &str, is_granting: bool, from: NamespacesFrom) -> Registry {
-        Registry {
-            key: ObjectKey {
-                namespace: namespace.into(),
-                name: name.into(),
-            },
-            uid: format!("{namespace}-{name}"),
-            allowed: vec![RegistryGrant {
-                namespaces: ReportNamespaces { from, selector: None },
-                client_details: ClientDetails::Full,
-            }],
-            is_granting,
-            ..fixture::registry(&[])
-        }
-    }
-
-    fn answer(registries: &Registries, namespace: &str) -> String {
-        match registries.lookup("r.example", namespace, None) {
-            Lookup::Nobody => "nobody".into(),
-            Lookup::Conflict(names) => names.join("+"),
-            Lookup::One(registry) => registry.key.to_string(),
-        }
-    }
-
-    #[test]
-    fn of_several_grants_the_one_that_shows_most_counts() {
-        let grant = |from, client_details| RegistryGrant {
-            namespaces: ReportNamespaces { from, selector: None },
-            client_details,
-        };
-        let registry = Registry {
-            allowed: vec![
-                grant(NamespacesFrom::Same, ClientDetails::Network),
-                grant(NamespacesFrom::All, ClientDetails::None),
-            ],
-            ..registry("team", "own", true, NamespacesFrom::Same)
-        };
-        assert_eq!(
-            registry.client_details("team", None),
-            Some(ClientDetails::Network)
-        );
-        assert_eq!(registry.client_details("other", None), Some(ClientDetails::None));
-        let not_granting = Registry {
-            is_granting: false,
-            ..registry
-        };
-        assert_eq!(not_granting.client_details("other", None), None);
-    }
-
-    #[test]
-    fn a_granting_registry_goes_before_one_of_the_own_namespace_and_equals_conflict() {
-        let registries = Registries::default();
-        assert_eq!(answer(&registries, "team"), "nobody");
-        registries.insert(registry("team", "own", false, NamespacesFrom::Same));
-        assert_eq!(answer(&registries, "team"), "team/own");
-        assert_eq!(answer(&registries, "other"), "nobody");
-        registries.insert(registry("system", "shared", true, NamespacesFrom::All));
-        assert_eq!(answer(&registries, "team"), "system/shared");
-        registries.insert(registry("system", "second", true, NamespacesFrom::Same));
-        assert_eq!(
-            answer(&registries, "team"),
-            "system/shared",
-            "it does not serve this namespace"
-        );
-        assert_eq!(answer(&registries, "system"), "system/second+system/shared");
-        registries.insert(registry("team", "twin", false, NamespacesFrom::Same));
-        assert_eq!(
-            registries
-                .rivals(&registry("team", "own", false, NamespacesFrom::Same))
-                .len(),
-            1
-        );
-        assert!(
-            registries
-                .remove(&ObjectKey {
-                    namespace: "system".into(),
-                    name: "shared".into()
-                })
-                .is_some()
-        );
-        assert_eq!(answer(&registries, "team"), "team/own+team/twin");
     }
 }

@@ -9,7 +9,7 @@ use futures::{Stream, stream};
 use kube::{Resource, runtime::reflector::ObjectRef};
 use tokio::sync::Notify;
 
-use crate::image::RepositoryName;
+use crate::image::{Endpoints, RepositoryName};
 
 /// Namespace and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,12 +126,12 @@ impl Interests {
         }
     }
 
-    /// Something about all repositories of these hosts changed.
-    pub fn touch_hosts(&self, hosts: &[String]) {
+    /// Something about all repositories of a registry changed.
+    pub fn touch_endpoints(&self, endpoints: &Endpoints) {
         let touched: HashSet<ObjectKey> = {
             let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
             let reports = tables.reports.iter();
-            let concerned = reports.filter(|(repository, _)| hosts.contains(&repository.host));
+            let concerned = reports.filter(|(repository, _)| endpoints.claim(repository).is_some());
             concerned.flat_map(|(_, reports)| reports).cloned().collect()
         };
         if !touched.is_empty() {
@@ -165,6 +165,7 @@ impl Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Endpoint;
 
     fn key(name: &str) -> ObjectKey {
         ObjectKey {
@@ -193,9 +194,15 @@ mod tests {
         interests.register(&key("two"), vec![a.clone()]);
         interests.touch_repositories([&b]);
         assert!(waiting(&interests).is_empty());
-        interests.touch_hosts(&["other.example".to_owned()]);
+        let endpoints = |names: &[(&str, &str)]| {
+            Endpoints::new(names.iter().map(|(host, prefix)| Endpoint {
+                host: (*host).to_owned(),
+                prefix: (*prefix).to_owned(),
+            }))
+        };
+        interests.touch_endpoints(&endpoints(&[("other.example", ""), ("r.example", "mirror/")]));
         assert!(waiting(&interests).is_empty());
-        interests.touch_hosts(&["other.example".to_owned(), "r.example".to_owned()]);
+        interests.touch_endpoints(&endpoints(&[("other.example", ""), ("r.example", "")]));
         assert_eq!(waiting(&interests), ["one", "two"]);
         interests.forget(&key("one"));
         interests.touch_all();

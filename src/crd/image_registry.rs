@@ -52,8 +52,9 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ImageRegistrySpec {
-    /// Every host name that pods and clients use for this registry; they are one registry.
-    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host"]))]
+    /// Every name that pods and clients use for this registry; they are one registry. Reports show the first
+    /// without repositoryPrefix.
+    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host", "repositoryPrefix"]))]
     pub endpoints: Vec<Endpoint>,
     /// Where the registry's events come from.
     #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -124,11 +125,11 @@ pub struct RegistryQuota {
 #[serde(rename_all = "camelCase")]
 pub struct RegistryRateLimit {
     /// Most deliveries a second in the long run.
-    #[schemars(range(min = 1, max = 10000))]
+    #[schemars(range(min = 1, max = 10_000))]
     pub deliveries_per_second: i64,
     /// Most deliveries at once, after a quiet time; by default as many as in two seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100000))]
+    #[schemars(range(min = 1, max = 100_000))]
     pub burst: Option<i64>,
 }
 
@@ -136,8 +137,8 @@ fn thirty_days() -> String {
     "30d".to_owned()
 }
 
-/// A host name of the registry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A name of the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     /// Host as image references write it, with its port where they write one: registry.example.com,
@@ -149,6 +150,14 @@ pub struct Endpoint {
         )
     )]
     pub host: String,
+    /// For a mirror of this registry, or a project of another that is a proxy of it: the beginning of the paths
+    /// there that stands for this registry, such as dockerhub/ for a proxy project of Harbor. With it,
+    /// harbor.local/dockerhub/library/nginx is this registry's library/nginx. The longest prefix that fits a
+    /// path counts, whichever registry has it. Such a mirror hides who pulls through it.
+    #[serde(default)]
+    #[schemars(length(max = 255))]
+    #[x_kube(validation = Rule::new("self.matches('^([a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*/)*$')").message("repositoryPrefix is the beginning of a path, in lower case, without a slash before and with one at its end: dockerhub/"))]
+    pub repository_prefix: String,
 }
 
 /// How client addresses are to be read.

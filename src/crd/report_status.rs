@@ -56,7 +56,8 @@ pub struct ImageUsageReportStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueriedImage {
-    /// As asked, in full: registry/path:tag.
+    /// In full: registry/path:tag. Asked by another name of the registry, such as a mirror, it is the one of the
+    /// registry's first endpoint without repositoryPrefix.
     pub reference: String,
     /// Registry host, in lower case, with its port.
     pub registry: String,
@@ -322,7 +323,7 @@ pub struct Coverage {
     /// Cluster, Registry or Hidden.
     pub kind: String,
     /// Synced, Syncing, Stale, Unreachable, Forbidden, Suspended, Withdrawn, `SameCluster`, `ScopeLimited` for clusters; Complete,
-    /// Partial, `NotReported`, Unknown, `HostConflict`, `TagPointerUnknown` for registries.
+    /// Partial, `NotReported`, Unknown, `HostConflict`, `TagPointerUnknown`, `MirrorHidesClients` for registries.
     pub state: String,
     /// Since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,10 @@
 //!
 //! What it cannot tell: the client's address and user agent, in any form. A deleted artifact
 //! names one of its tags; a tag deleted alone is in the audit log only. Default payloads
-//! have no id and whole seconds: the same within one second is one event.
+//! have no id and whole seconds: the same within one second is one event. The id of `CloudEvents`
+//! is one of the delivery: each policy that sends an event gives it another, with the same
+//! `requestid` and time (`src/pkg/notifier/formats/cloudevents.go`). So what one request did to
+//! one artifact is one event.
 
 #[cfg(test)]
 mod tests;
@@ -110,7 +113,8 @@ fn artifact(webhook: &Webhook<'_>, resource: &Value, place: usize) -> Result<Opt
         request_id: detail(Some(entry), "requestid").map(fields::id),
         ..fields::event(category, target, repository)
     };
-    let id = detail(Some(entry), "id").map(|id| match place {
+    let own = detail(Some(entry), "id").filter(|_| event.request_id.is_none());
+    let id = own.map(|id| match place {
         0 => id.to_owned(),
         _ => format!("{id}#{}", place + 1),
     });

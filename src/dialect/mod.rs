@@ -202,9 +202,9 @@ impl Format {
             // EventBridge tries for 24 hours, but a topic three times, 20 seconds apart less some jitter ("Amazon SNS
             // message delivery retries").
             Self::AmazonECR => SignedDuration::from_secs(30),
-            // Event Grid tries for 24 hours, but of a registry's own webhooks it is not known.
-            Self::AzureACR => SignedDuration::ZERO,
+            // Among them AzureACR: Event Grid tries for 24 hours, but of a registry's own webhooks it is not known.
             Self::AlibabaACR
+            | Self::AzureACR
             | Self::Quay
             | Self::Zot
             | Self::DockerHub

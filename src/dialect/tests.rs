@@ -5,9 +5,8 @@ mod properties;
 mod table;
 mod told;
 
-pub(crate) use self::fixtures::{Fixtures, Message};
+pub(crate) use self::fixtures::{Fixtures, Message, with};
 pub(super) use self::{
-    fixtures::with,
     properties::{changes, disturbed, sound},
     told::told,
 };

@@ -20,7 +20,8 @@ pub(crate) fn digest(letter: char) -> Digest {
     Digest::Sha256([u8::try_from(letter).unwrap(); 32])
 }
 
-/// One raw event: `ID SECONDS CLIENT METHOD TAG DIGEST [received=SECONDS] [request=ID]`.
+/// One raw event: `ID SECONDS CLIENT METHOD TAG DIGEST [received=SECONDS] [request=ID]
+/// [from=SOURCE] [actor=NAME]`, and `untimed` where it has no time of its own.
 ///
 /// A client is a letter (its address), optionally `a:program`; tag and digest may be
 /// `-`, a digest is `@A`; `PULL` is a pull whose source names no method. It is received
@@ -35,11 +36,15 @@ pub(crate) fn raw(line: &str) -> StoredEvent {
     let (id, seconds, client, method, tag, content) = (next(), next(), next(), next(), next(), next());
     let happened = at(seconds.parse().unwrap());
     let mut received = happened;
-    let mut request_id = None;
+    let (mut request_id, mut actor, mut source) = (None, None, "notifications");
+    let mut time = Some(happened);
     for word in words {
         match word.split_once('=') {
             Some(("received", seconds)) => received = at(seconds.parse().unwrap()),
             Some(("request", id)) => request_id = Some(id.to_owned()),
+            Some(("from", name)) => source = name,
+            Some(("actor", name)) => actor = Some(name.to_owned()),
+            None if word == "untimed" => time = None,
             _ => panic!("what is {word}?"),
         }
     }
@@ -71,13 +76,13 @@ pub(crate) fn raw(line: &str) -> StoredEvent {
         }),
         network_type: None,
         forwarded_chain: None,
-        actor: None,
+        actor,
         user_agent: Some(program.to_owned()),
-        time: Some(happened),
+        time,
         request_id,
         instance_id: None,
     };
-    StoredEvent::new("notifications".to_owned(), received, event)
+    StoredEvent::new(source.to_owned(), received, event)
 }
 
 /// Raw events, one a line.

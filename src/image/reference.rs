@@ -15,7 +15,9 @@ mod tests;
 /// 128, a digest 135: what is longer than this is no image reference.
 pub const MAX_REFERENCE_BYTES: usize = 1024;
 
-const DOCKER_HUB: &str = "docker.io";
+pub(super) const DOCKER_HUB: &str = "docker.io";
+/// Where its repositories of one part are.
+pub(super) const DOCKER_HUB_LIBRARY: &str = "library/";
 /// Other names of Docker Hub: the registry's own and the one of its old index.
 const DOCKER_HUB_ALIASES: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
 const DEFAULT_TAG: &str = "latest";
@@ -154,7 +156,7 @@ fn parse_name(name: &str) -> Result<RepositoryName, ReferenceError> {
         DOCKER_HUB.clone_into(&mut host);
     }
     let path = if host == DOCKER_HUB && !path.contains('/') {
-        ["library/", path].concat()
+        [DOCKER_HUB_LIBRARY, path].concat()
     } else {
         path.to_owned()
     };

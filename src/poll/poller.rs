@@ -241,7 +241,6 @@ async fn keep(
 pub(super) fn rest(round: &Result<(), Stop>, failures: u32, interval: Duration, random: u64) -> Duration {
     match round {
         Ok(()) | Err(Stop::Refusing) => interval,
-        Err(Stop::Store(_)) => backoff(failures, random),
         Err(Stop::Failed(Failure {
             retry_after: Some(wait),
             ..
@@ -249,6 +248,6 @@ pub(super) fn rest(round: &Result<(), Stop>, failures: u32, interval: Duration, 
         Err(Stop::Failed(Failure {
             is_passing: false, ..
         })) => denied_backoff(failures, random),
-        Err(Stop::Failed(_)) => backoff(failures, random),
+        Err(Stop::Failed(_) | Stop::Store(_)) => backoff(failures, random),
     }
 }

@@ -51,9 +51,10 @@ impl fmt::Debug for Poll {
 fn log_change(polled: &Polled, problem: Option<Problem>) {
     let Polled { registry, source, .. } = polled;
     let (namespace, registry) = (&registry.namespace, &registry.name);
-    match problem {
-        Some(problem) => warn!(namespace, registry, source, %problem, "a log cannot be read"),
-        None => info!(namespace, registry, source, "a log is read again"),
+    if let Some(problem) = problem {
+        warn!(namespace, registry, source, %problem, "a log cannot be read");
+    } else {
+        info!(namespace, registry, source, "a log is read again");
     }
 }
 

@@ -83,8 +83,8 @@ impl Directory {
             .get(&path)
             .map_or_else(Arc::default, |known| Arc::clone(&known.counts));
         let meter = rate.map(|rate| {
-            let of_registry = sources.values().filter(|known| known.registry == registry);
-            let known = of_registry.filter_map(|known| known.meter.clone()).next();
+            let mut of_registry = sources.values().filter(|known| known.registry == registry);
+            let known = of_registry.find_map(|known| known.meter.clone());
             let meter = known.unwrap_or_else(|| Arc::new(Meter::new(rate)));
             meter.set(rate);
             meter

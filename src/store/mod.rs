@@ -12,6 +12,7 @@ mod keeping;
 mod listening;
 mod postgres;
 mod quarantine;
+mod reporting;
 mod rollup;
 mod room;
 mod scan;

@@ -108,6 +108,8 @@ pub fn evidence(clusters: Vec<ClusterEvidence>, registry: RegistryEvidence) -> E
 pub fn events(pointers: &[(&str, char)]) -> EventEvidence {
     EventEvidence {
         registry: "system/registry".into(),
+        repository: REPOSITORY.parse().unwrap(),
+        mirrors: Vec::new(),
         retention: SignedDuration::from_hours(24 * 30),
         client_details: ClientDetails::Full,
         network: Arc::new(Network::new::<&str>(ForwardedAddress::Untrusted, &[], &[]).unwrap()),

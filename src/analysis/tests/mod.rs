@@ -3,5 +3,6 @@
 mod completeness;
 mod fixture;
 mod matching;
+mod mirrors;
 mod numbers;
 mod verdicts;

@@ -22,7 +22,7 @@ use crate::{
     },
     dialect::{Format, Reporting},
     event::{self, Category, Network, NetworkError},
-    image::RepositoryName,
+    image::Endpoints,
     poll,
     receive::{HmacAlgorithm, Method, Rate, SHORTEST_SECRET, SourcePath},
     settings::Settings,
@@ -35,6 +35,7 @@ use super::{
         secrets::{SecretData, SecretProblem},
         touch::ObjectKey,
     },
+    endpoints::endpoints,
     polled::{PollProblem, credentials_ref},
     signed::{self, MissingKeys, SignedProblem},
 };
@@ -53,6 +54,10 @@ pub enum Problem {
     GrantNotPermitted,
     #[error("{0} is not a host: write it as image references do, without scheme and path")]
     Host(String),
+    #[error(
+        "{0:?} is not a repositoryPrefix: write the beginning of a repository's path in lower case, without a slash before and with one at its end, such as dockerhub/ (255 bytes at most)"
+    )]
+    RepositoryPrefix(String),
     #[error(transparent)]
     Network(NetworkError),
     #[error("retention is a number and m, h or d, such as 30d")]
@@ -83,6 +88,7 @@ impl Problem {
         match self {
             Self::GrantNotPermitted => grants::GRANT_NOT_PERMITTED,
             Self::Host(_) => "InvalidHost",
+            Self::RepositoryPrefix(_) => "InvalidRepositoryPrefix",
             Self::Network(error) => error.reason(),
             Self::Retention => "InvalidRetention",
             Self::AuthenticationIncomplete(_) => "AuthenticationIncomplete",
@@ -100,7 +106,7 @@ impl Problem {
 /// A spec that makes sense.
 #[derive(Debug)]
 pub struct Accepted {
-    pub hosts: Vec<String>,
+    pub endpoints: Endpoints,
     pub network: Network,
     pub retention: SignedDuration,
     pub quota: Option<i64>,
@@ -115,34 +121,14 @@ pub fn accept(object: &ImageRegistry, settings: &Settings) -> Result<Accepted, P
     if grants::reaches_beyond(&spec.allowed_reports) && !is_granting {
         return Err(Problem::GrantNotPermitted);
     }
-    let mut hosts: Vec<String> = spec
-        .endpoints
-        .iter()
-        .map(|endpoint| normalised(&endpoint.host))
-        .collect::<Result<_, _>>()?;
-    hosts.sort();
-    hosts.dedup();
     Ok(Accepted {
-        hosts,
+        endpoints: endpoints(&spec.endpoints)?,
         network: network(&spec.network)?,
         retention: parse_duration(&spec.retention).ok_or(Problem::Retention)?,
         quota: spec.quota.as_ref().map(|quota| quota.events),
         rate: spec.rate_limit.as_ref().map(rate),
         is_granting,
     })
-}
-
-/// A host as references have it: every spelling of Docker Hub is one.
-fn normalised(host: &str) -> Result<String, Problem> {
-    // A host without a dot or port reads as a path; no pod could refer to such a registry either.
-    let name: RepositoryName = format!("{host}/any/repository")
-        .parse()
-        .map_err(|_| Problem::Host(host.to_owned()))?;
-    if name.path == "any/repository" {
-        Ok(name.host)
-    } else {
-        Err(Problem::Host(host.to_owned()))
-    }
 }
 
 fn network(spec: &RegistryNetwork) -> Result<Network, Problem> {
@@ -346,7 +332,7 @@ pub struct Received {
     pub sources: Option<Vec<SourceState>>,
     /// Requests of each source refused since the operator started.
     pub rejected: BTreeMap<String, i64>,
-    /// Others that claim a host of it.
+    /// Others that claim an endpoint of it.
     pub rivals: Vec<ObjectKey>,
     /// Why deliveries are refused now.
     pub refusing: Option<Refusing>,
@@ -393,7 +379,7 @@ pub fn status_of(
             } else {
                 let names: Vec<String> = received.rivals.iter().map(ToString::to_string).collect();
                 let message = format!(
-                    "a host is also claimed by {}: neither serves where both could",
+                    "an endpoint (host and repositoryPrefix) is also claimed by {}: neither serves where both could",
                     names.join(", ")
                 );
                 conditions.set(READY, false, "HostConflict", message.clone()).set(

@@ -20,8 +20,9 @@ use crate::{
         listening::{keep_saying, losses},
         registries::{Registries, fixture},
     },
-    crd::{ClientDetails, EventCategory, ImageRegistry, ImageUsageReportStatus},
+    crd::{ClientDetails, EventCategory, ImageRegistry, ImageRegistryStatus, ImageUsageReportStatus},
     dialect::Format,
+    image::RepositoryName,
     receive::{self, Authentication, Directory, Method, Receiver, Source, SourcePath},
     store::{EventReader as _, SourceState, SqliteStore, Upkeep as _},
 };
@@ -134,6 +135,11 @@ fn object() -> ImageRegistry {
 fn events_complete(source: &SourceState) -> (String, String) {
     let events = EventEvidence {
         registry: "team/registry".to_owned(),
+        repository: RepositoryName {
+            host: "r.example".to_owned(),
+            path: "app".to_owned(),
+        },
+        mirrors: Vec::new(),
         retention: SignedDuration::from_hours(720),
         network: Arc::new(fixture::network()),
         client_details: ClientDetails::Full,
@@ -217,7 +223,12 @@ async fn an_operator_that_was_away_tells_so_of_a_source_that_sends_nothing_again
         unread: BTreeMap::new(),
         missing_keys: None,
     };
-    let status = status_of(Ok(received), &object(), &Default::default(), Timestamp::now());
+    let status = status_of(
+        Ok(received),
+        &object(),
+        &ImageRegistryStatus::default(),
+        Timestamp::now(),
+    );
     let told: Vec<_> = status
         .sources
         .iter()

@@ -3,6 +3,7 @@
 mod decide;
 #[cfg(test)]
 mod downtime;
+mod endpoints;
 mod polled;
 mod signed;
 
@@ -124,7 +125,7 @@ impl ImageRegistries {
         accepted: Accepted,
     ) -> Result<Received, Problem> {
         let Accepted {
-            hosts,
+            endpoints,
             network,
             retention,
             quota,
@@ -134,7 +135,7 @@ impl ImageRegistries {
         let registry = Registry {
             key: key.clone(),
             uid: object.uid().unwrap_or_default(),
-            hosts,
+            endpoints,
             network: Arc::new(network),
             retention,
             formats: decide::formats(object),

@@ -8,7 +8,7 @@ use crate::{
     analysis::{self, EventEvidence, Evidence, Question, RegistryEvidence, Subject, TagHistory},
     crd::{ClientDetails, ImageUsageReport, ImageUsageReportStatus},
     event::{LogicalCategory, clauses},
-    image::{Digest, RepositoryName},
+    image::Digest,
     store::{Clause, Clients, EventQuery, StoreError, Tally},
 };
 
@@ -44,8 +44,15 @@ pub async fn gather(
     let labels = world.namespace_labels(&key.namespace);
     let lookup = world
         .registries
-        .lookup(&question.repository.host, &key.namespace, labels.as_ref());
-    let repositories = names(&question.repository, &lookup);
+        .lookup(&question.repository, &key.namespace, labels.as_ref());
+    let repositories = match &lookup {
+        Lookup::One(registry, path) => {
+            world
+                .registries
+                .names_to(registry, path, &key.namespace, labels.as_ref())
+        }
+        Lookup::Nobody | Lookup::Conflict(_) => vec![question.repository.clone()],
+    };
     world.interests.register(&key, repositories.clone());
 
     let store_failed = |error: StoreError| {
@@ -60,10 +67,12 @@ pub async fn gather(
     let mut registry = match &lookup {
         Lookup::Nobody => RegistryEvidence::None,
         Lookup::Conflict(names) => RegistryEvidence::Conflict(names.clone()),
-        Lookup::One(registry) => match events(world, registry, details(registry), question, now).await {
-            Ok(events) => RegistryEvidence::Events(Box::new(events)),
-            Err(error) => return store_failed(error),
-        },
+        Lookup::One(registry, path) => {
+            match events(world, (registry, path), details(registry), question, now).await {
+                Ok(events) => RegistryEvidence::Events(Box::new(events)),
+                Err(error) => return store_failed(error),
+            }
+        }
     };
     let selection = world.clusters.select(
         report.spec.clusters.selector.as_ref(),
@@ -96,7 +105,7 @@ pub async fn gather(
             Err(error) => return store_failed(error),
         }
     }
-    if let (Lookup::One(registry), RegistryEvidence::Events(events), Subject::Repository) =
+    if let (Lookup::One(registry, path), RegistryEvidence::Events(events), Subject::Repository) =
         (&lookup, &mut registry, &question.subject)
     {
         let used: BTreeSet<&str> = clusters
@@ -104,7 +113,7 @@ pub async fn gather(
             .flat_map(|cluster| &cluster.uses)
             .map(|used| used.image.tag_or_latest())
             .collect();
-        match tag_tallies(world, registry, question, events, &used, now).await {
+        match tag_tallies(world, (registry, path), question, events, &used, now).await {
             Ok(tallies) => events.tag_tallies = tallies,
             Err(error) => return store_failed(error),
         }
@@ -132,14 +141,6 @@ pub async fn gather(
     })
 }
 
-/// Every name of the repository: under each host of its registry.
-fn names(repository: &RepositoryName, lookup: &Lookup) -> Vec<RepositoryName> {
-    match lookup {
-        Lookup::One(registry) => registry.names(&repository.path),
-        Lookup::Nobody | Lookup::Conflict(_) => vec![repository.clone()],
-    }
-}
-
 /// The content that was asked about, as far as it is known.
 fn digests(question: &Question, registry: &RegistryEvidence) -> Vec<Digest> {
     match (&question.subject, registry) {
@@ -163,13 +164,13 @@ fn digests(question: &Question, registry: &RegistryEvidence) -> Vec<Digest> {
 
 async fn events(
     world: &World,
-    registry: &Registry,
+    (registry, path): (&Registry, &str),
     client_details: ClientDetails,
     question: &Question,
     now: Timestamp,
 ) -> Result<EventEvidence, StoreError> {
     let store = &world.events;
-    let repository = question.repository.path.clone();
+    let repository = path.to_owned();
     let sources = store.sources(registry.store_key()).await?;
     let pointers = store
         .tag_pointers(registry.store_key(), repository.clone())
@@ -199,6 +200,11 @@ async fn events(
     let lines = store.events(listed, None, question.filter.limit).await?;
     Ok(EventEvidence {
         registry: registry.key.to_string(),
+        repository: registry
+            .endpoints
+            .own_name(path)
+            .unwrap_or_else(|| question.repository.clone()),
+        mirrors: registry.endpoints.mirrors().map(ToString::to_string).collect(),
         retention: registry.retention,
         network: registry.network.clone(),
         client_details,
@@ -215,7 +221,7 @@ async fn events(
 /// The events of single tags, counted: of those that nothing uses, since a use decides without them.
 async fn tag_tallies(
     world: &World,
-    registry: &Registry,
+    (registry, path): (&Registry, &str),
     question: &Question,
     events: &EventEvidence,
     used: &BTreeSet<&str>,
@@ -227,7 +233,7 @@ async fn tag_tallies(
     for tag in unused.take(TALLIED_TAGS) {
         let query = EventQuery {
             registry: registry.store_key(),
-            repository: question.repository.path.clone(),
+            repository: path.to_owned(),
             categories: vec![LogicalCategory::Pull, LogicalCategory::Check],
             clauses: clauses::clauses_for_tag(&tag.tag, &events.pointers, window),
             clients: Clients::default(),

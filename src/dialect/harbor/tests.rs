@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::dialect::{Format, tests::Fixtures};
+use crate::dialect::{
+    Format,
+    tests::{Fixtures, with},
+};
 
 const HARBOR: Fixtures = Fixtures(Format::Harbor);
 
@@ -34,7 +37,7 @@ fn each_fixture_brings_what_it_tells() {
             "cloudevents-delete",
             &[
                 "Delete Manifest shop/web:v1@11 by harbor-jobservice at 2026-03-01T09:02:00Z \
-                 request 7c11e3aa-0000-4000-8000-000000000003 id 0d5a2f10-0000-4000-8000-000000000003",
+                 request 7c11e3aa-0000-4000-8000-000000000003",
             ],
             0,
         ),
@@ -42,16 +45,16 @@ fn each_fixture_brings_what_it_tells() {
             "cloudevents-pull-of-two",
             &[
                 "Pull shop/web:v1@11 by robot$shop+scan-Trivy-1 at 2026-03-01T09:01:00Z \
-                 request 7c11e3aa-0000-4000-8000-000000000002 id 0d5a2f10-0000-4000-8000-000000000002",
+                 request 7c11e3aa-0000-4000-8000-000000000002",
                 "Pull shop/web@22 by robot$shop+scan-Trivy-1 at 2026-03-01T09:01:00Z \
-                 request 7c11e3aa-0000-4000-8000-000000000002 id 0d5a2f10-0000-4000-8000-000000000002#2",
+                 request 7c11e3aa-0000-4000-8000-000000000002",
             ],
             0,
         ),
         (
             "cloudevents-push",
             &["Push shop/web:v1@11 by ci at 2026-03-01T09:00:00Z \
-              request 7c11e3aa-0000-4000-8000-000000000001 id 0d5a2f10-0000-4000-8000-000000000001"],
+              request 7c11e3aa-0000-4000-8000-000000000001"],
             0,
         ),
         ("cloudevents-quota-warned", &[], 1),
@@ -132,6 +135,31 @@ fn what_cannot_be_read_of_an_optional_field_is_absent() {
             ..kept
         };
         assert_eq!(event, kept, "{pointer} {value}");
+    }
+}
+
+#[test]
+fn what_several_policies_send_of_one_request_is_one_event() {
+    let first = HARBOR.one(&HARBOR.body("cloudevents-push"));
+    let second = HARBOR.with(
+        "cloudevents-push",
+        "/id",
+        json!("0d5a2f10-0000-4000-8000-0000000000ff"),
+    );
+    let second = with(second, "/source", json!("/projects/7/webhook/policies/4"));
+    assert_eq!(HARBOR.one(&second), first);
+
+    let pushed_again = with(
+        second,
+        "/requestid",
+        json!("7c11e3aa-0000-4000-8000-0000000000ff"),
+    );
+    assert_ne!(HARBOR.one(&pushed_again).unwrap().id, first.unwrap().id);
+    // Of what names no request, each id is an event.
+    for id in ["a", "b"] {
+        let alone = HARBOR.with("cloudevents-push", "/requestid", None);
+        let alone = with(alone, "/id", json!(id));
+        assert_eq!(HARBOR.one(&alone).unwrap().id, id);
     }
 }
 
@@ -228,7 +256,7 @@ fn samples_of_others_decode_as_they_should() {
                 "cloudevents-delete",
                 &[
                     "Delete Manifest harbor/alpine:3.8@2b by harbor-jobservice at 2023-04-03T06:16:38Z \
-                     request ca0f3ceb-810f-4598-a268-a2291ad4de49 id 343f1623-7cba-487c-88f1-c5ebf55e93aa",
+                     request ca0f3ceb-810f-4598-a268-a2291ad4de49",
                 ],
                 0,
             ),
@@ -236,23 +264,21 @@ fn samples_of_others_decode_as_they_should() {
                 "cloudevents-pull",
                 &["Pull harbor/alpine@95 \
                      by robot$harbor+wHSYCuGD-Trivy-8e2e7505-d1e6-11ed-9e71-0242ac130009 \
-                     at 2023-04-03T06:12:52Z request bb4b5b91-aac7-4acd-8dff-e4118e53f6d1 \
-                     id 718eab63-2efa-4f88-8c27-8bcacc34929b"],
+                     at 2023-04-03T06:12:52Z request bb4b5b91-aac7-4acd-8dff-e4118e53f6d1"],
                 0,
             ),
             (
                 "cloudevents-pull-scanner",
                 &["Pull library/busybox@dd \
                      by robot$library+scanner-Trivy-51fe4548-bbe5-11ed-9217-0242ac14000d \
-                     at 2023-03-06T06:08:43Z request 2eedfab8-61d3-4f3c-8ec3-8f82d1ec4c84 \
-                     id 4b2f89a6-548d-4c12-9993-a1f5790b97d2"],
+                     at 2023-03-06T06:08:43Z request 2eedfab8-61d3-4f3c-8ec3-8f82d1ec4c84"],
                 0,
             ),
             (
                 "cloudevents-push",
                 &[
                     "Push harbor/alpine@95 by harbor-jobservice at 2023-04-03T06:04:46Z \
-                     request 51c0b694-0168-4f3c-b0db-282565455d7b id 66e18103-09c1-41f6-982f-37df223f3eeb",
+                     request 51c0b694-0168-4f3c-b0db-282565455d7b",
                 ],
                 0,
             ),

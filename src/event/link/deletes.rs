@@ -1,17 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DigestFacts, LATE, logical};
+use super::{Act, DigestFacts, LATE};
 use crate::{
-    event::{DeleteTarget, LogicalCategory, LogicalEvent, StoredEvent},
+    event::{DeleteTarget, LogicalCategory, StoredEvent},
     image::Digest,
 };
 
 /// The deletes of one request are one Delete: a registry that removes a manifest
 /// reports the tags that go with it one by one (distribution, `registry/handlers/manifests.go`).
 ///
-/// `raw` holds deletes only.
-pub(super) fn deletes(raw: &[&StoredEvent], facts: &impl DigestFacts) -> Vec<LogicalEvent> {
-    let mut requests: BTreeMap<&str, Vec<&StoredEvent>> = BTreeMap::new();
+/// `raw` holds deletes of one source only.
+pub(super) fn deletes<'a>(raw: &[&'a StoredEvent], facts: &impl DigestFacts) -> Vec<Act<'a>> {
+    let mut requests: BTreeMap<&str, Vec<&'a StoredEvent>> = BTreeMap::new();
     let mut made = Vec::new();
     for &stored in raw {
         match &stored.event.request_id {
@@ -55,7 +55,7 @@ fn acts<'a>(request: &[&'a StoredEvent]) -> Vec<Vec<&'a StoredEvent>> {
 
 /// One Delete of its parts, of which there is at least one. The part that removed most
 /// decides, the earliest of several.
-fn delete(parts: &[&StoredEvent], facts: &impl DigestFacts) -> LogicalEvent {
+fn delete<'a>(parts: &[&'a StoredEvent], facts: &impl DigestFacts) -> Act<'a> {
     let mut parts = parts.to_vec();
     parts.sort_by_key(|stored| (rank(stored), stored.time, &stored.event.id));
     let tags: BTreeSet<&String> = parts
@@ -64,7 +64,8 @@ fn delete(parts: &[&StoredEvent], facts: &impl DigestFacts) -> LogicalEvent {
         .collect();
     let digest = parts.iter().find_map(|stored| stored.event.digest.as_ref());
 
-    let mut made = logical(parts[0], LogicalCategory::Delete);
+    let mut act = Act::of(parts[0], LogicalCategory::Delete);
+    let made = &mut act.made;
     made.raw_count = i64::try_from(parts.len()).unwrap_or(i64::MAX);
     made.tags = tags.into_iter().cloned().collect();
     if made.target == Some(DeleteTarget::Manifest) {
@@ -75,7 +76,7 @@ fn delete(parts: &[&StoredEvent], facts: &impl DigestFacts) -> LogicalEvent {
             made.category = LogicalCategory::UnresolvedDelete;
         }
     }
-    made
+    act
 }
 
 fn rank(stored: &StoredEvent) -> u8 {

@@ -9,8 +9,9 @@
 //! 2. `Relink::around(changed, facts)`, then read back, exactly as they are stored,
 //!    the new ones among them,
 //!    - the repository's raw events whose time lies in `read`, both ends included;
-//!    - its deletes that share a request id with a delete whose time lies in `changed`,
-//!      whatever their own time;
+//!    - of each category in `merged`, those whose time lies in the stretch named there;
+//!    - its deletes that share a request id with a delete whose time lies in `changed`
+//!      or, where deletes are `merged`, in their stretch, whatever their own time;
 //! 3. [`Relink::replacement`] of these (more raw events do no harm): delete the
 //!    logical events with the ids in `remove`, insert those in `insert`.
 //!
@@ -20,6 +21,12 @@
 //! Facts change the outcome as well. When a digest becomes known as a manifest, the
 //! stretches `[time, time]` of the raw deletes that name it are linked again; when an edge
 //! of the digest graph becomes known, those of the raw events that name one of its ends.
+//! Where several sources report deletes, what is to be linked again grows once more, by the
+//! stretches `[time, time]` of all deletes that share a request id with one in it: they are
+//! looked for around each of them.
+//!
+//! A registry may have several sources, and two of them tell of the same act: how each source
+//! is linked for itself, and when what two sources tell is one, is said in `sources`.
 
 mod deletes;
 mod facts;
@@ -28,22 +35,24 @@ mod pairing;
 mod pulls;
 mod pushes;
 mod relink;
+mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::SignedDuration;
 
 pub use facts::DigestFacts;
-pub use relink::{Relink, Replacement, Span};
+pub use relink::{Merged, Relink, Replacement, Span};
 
 use super::{Category, LogicalCategory, LogicalEvent, StoredEvent};
 
 /// The longest time between two requests of one client that belong together, by event time.
 pub const PAIRING: SignedDuration = SignedDuration::from_secs(10);
 
-/// A part that was received this much later or earlier than the other is no part of it.
+/// A part that was received this much later or earlier than the other is no part of it, where
+/// one source tells both.
 pub const LATE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Makes logical events of the raw events of one repository; oldest first (time, then id).
@@ -52,17 +61,49 @@ pub const LATE: SignedDuration = SignedDuration::from_mins(5);
 #[must_use]
 pub fn link(raw: &[StoredEvent], facts: &impl DigestFacts) -> Vec<LogicalEvent> {
     let raw = ordered(raw);
-    let of = |category| -> Vec<&StoredEvent> {
-        raw.iter()
-            .copied()
-            .filter(|stored| stored.event.category == category)
-            .collect()
-    };
-    let mut made = pulls::pulls(&of(Category::Pull), facts);
-    made.extend(pushes::pushes(&of(Category::Push), facts));
-    made.extend(deletes::deletes(&of(Category::Delete), facts));
+    let mut made = sources::pulls(each(&raw, Category::Pull, |raw| pulls::pulls(raw, facts)));
+    made.extend(sources::acts(each(&raw, Category::Push, |raw| {
+        pushes::pushes(raw, facts)
+    })));
+    made.extend(sources::acts(each(&raw, Category::Delete, |raw| {
+        deletes::deletes(raw, facts)
+    })));
     made.sort_by(|one, other| (one.time, &one.id).cmp(&(other.time, &other.id)));
     made
+}
+
+/// What one source tells of one act.
+#[derive(Debug)]
+struct Act<'a> {
+    /// The raw event whose id and time the act has.
+    decides: &'a StoredEvent,
+    made: LogicalEvent,
+    /// The HEAD that is part of this pull.
+    head: Option<&'a StoredEvent>,
+}
+
+impl<'a> Act<'a> {
+    /// An act of one raw event.
+    fn of(stored: &'a StoredEvent, category: LogicalCategory) -> Self {
+        Self {
+            decides: stored,
+            made: logical(stored, category),
+            head: None,
+        }
+    }
+}
+
+/// The acts of one category that each source tells, in the order of the sources' names.
+fn each<'a>(
+    raw: &[&'a StoredEvent],
+    category: Category,
+    acts: impl Fn(&[&'a StoredEvent]) -> Vec<Act<'a>>,
+) -> Vec<Vec<Act<'a>>> {
+    let mut sources: BTreeMap<&str, Vec<&StoredEvent>> = BTreeMap::new();
+    for &stored in raw.iter().filter(|stored| stored.event.category == category) {
+        sources.entry(&stored.source).or_default().push(stored);
+    }
+    sources.values().map(|raw| acts(raw)).collect()
 }
 
 /// In order of (time, id), each id once.

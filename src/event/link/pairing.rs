@@ -3,9 +3,12 @@
 //! A later request takes the nearest earlier one that is still free. Because the
 //! nearest is preferred, the outcome is local: one more request shifts the choices of
 //! requests at most [`PAIRING`] after it, each towards something older, and frees or
-//! takes nothing older than [`PAIRING`] before it. [`Relink`](super::Relink) rests on that.
+//! takes nothing older than [`PAIRING`] before it. [`Relink`](super::Relink) rests on that, and
+//! on the same of any other distance.
 
 use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
 
 use super::{LATE, PAIRING};
 use crate::event::{AddressSource, RegistryEvent, StoredEvent};
@@ -37,25 +40,35 @@ pub(super) fn nearest(
     later: &[usize],
     fits: impl Fn(&RegistryEvent, &RegistryEvent) -> bool,
 ) -> Vec<(usize, usize)> {
+    let time = |place: usize| raw[place].time;
+    nearest_within(PAIRING, (earlier, time), (later, time), |part, taker| {
+        together(raw[part], raw[taker]) && fits(&raw[part].event, &raw[taker].event)
+    })
+}
+
+/// Pairs places of `earlier` with places of `later`, each with the time of a place and in its
+/// order, that lie at most `within` apart.
+pub(super) fn nearest_within(
+    within: SignedDuration,
+    (earlier, time_of_earlier): (&[usize], impl Fn(usize) -> Timestamp),
+    (later, time_of_later): (&[usize], impl Fn(usize) -> Timestamp),
+    fits: impl Fn(usize, usize) -> bool,
+) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     let mut free: Vec<usize> = Vec::new();
     let mut coming = earlier.iter().copied().peekable();
     for &taker in later {
-        let event = raw[taker];
-        while let Some(part) = coming.next_if(|&part| raw[part].time <= event.time) {
+        let time = time_of_later(taker);
+        while let Some(part) = coming.next_if(|&part| time_of_earlier(part) <= time) {
             free.push(part);
         }
-        let mut found = None;
-        for (place, &part) in free.iter().enumerate().rev() {
-            let part = raw[part];
-            if event.time.duration_since(part.time) > PAIRING {
-                break;
-            }
-            if together(part, event) && fits(&part.event, &event.event) {
-                found = Some(place);
-                break;
-            }
-        }
+        let found = free
+            .iter()
+            .enumerate()
+            .rev()
+            .take_while(|&(_, &part)| time.duration_since(time_of_earlier(part)) <= within)
+            .find(|&(_, &part)| fits(part, taker))
+            .map(|(place, _)| place);
         if let Some(place) = found {
             pairs.push((free.remove(place), taker));
         }

@@ -1,21 +1,21 @@
 use std::collections::HashMap;
 
 use super::{
-    DigestFacts,
+    Act, DigestFacts,
     families::families,
-    is_head, logical,
+    is_head,
     pairing::{Client, nearest},
 };
 use crate::{
-    event::{LogicalCategory, LogicalEvent, StoredEvent},
+    event::{LogicalCategory, StoredEvent},
     image::Digest,
 };
 
 /// Each GET is a Pull, save one that fetches a platform's manifest right after its
 /// index; a HEAD that no GET takes is a Check.
 ///
-/// `raw` holds pulls only, in order of (time, id).
-pub(super) fn pulls(raw: &[&StoredEvent], facts: &impl DigestFacts) -> Vec<LogicalEvent> {
+/// `raw` holds pulls of one source only, in order of (time, id).
+pub(super) fn pulls<'a>(raw: &[&'a StoredEvent], facts: &impl DigestFacts) -> Vec<Act<'a>> {
     let head_of = heads(raw);
     let index_of = if facts.has_edges() {
         indexes(raw, &head_of, facts)
@@ -23,17 +23,20 @@ pub(super) fn pulls(raw: &[&StoredEvent], facts: &impl DigestFacts) -> Vec<Logic
         HashMap::new()
     };
 
-    let mut made: HashMap<usize, LogicalEvent> = HashMap::new();
-    for (position, event) in raw.iter().enumerate() {
-        let category = if is_head(event) {
+    let mut made: HashMap<usize, Act<'_>> = HashMap::new();
+    for (position, &stored) in raw.iter().enumerate() {
+        let category = if is_head(stored) {
             LogicalCategory::Check
         } else {
             LogicalCategory::Pull
         };
-        made.insert(position, logical(event, category));
+        made.insert(position, Act::of(stored, category));
     }
     for (get, head) in head_of {
         absorb(&mut made, get, head);
+        if let Some(get) = made.get_mut(&get) {
+            get.head = Some(raw[head]);
+        }
     }
     for (child, index) in index_of {
         absorb(&mut made, index, child);
@@ -42,9 +45,11 @@ pub(super) fn pulls(raw: &[&StoredEvent], facts: &impl DigestFacts) -> Vec<Logic
 }
 
 /// `part` becomes a part of `whole`, which keeps its own id, time and, if it has one, tag.
-fn absorb(made: &mut HashMap<usize, LogicalEvent>, whole: usize, part: usize) {
-    let Some(part) = made.remove(&part) else { return };
-    if let Some(whole) = made.get_mut(&whole) {
+fn absorb(made: &mut HashMap<usize, Act<'_>>, whole: usize, part: usize) {
+    let Some(Act { made: part, .. }) = made.remove(&part) else {
+        return;
+    };
+    if let Some(Act { made: whole, .. }) = made.get_mut(&whole) {
         whole.raw_count += part.raw_count;
         if whole.tags.is_empty() {
             whole.tags = part.tags;

@@ -1,13 +1,13 @@
 use std::collections::{HashMap, HashSet};
 
-use super::{DigestFacts, families::families, logical, pairing::nearest};
-use crate::event::{LogicalCategory, LogicalEvent, StoredEvent};
+use super::{Act, DigestFacts, families::families, pairing::nearest};
+use crate::event::{LogicalCategory, StoredEvent};
 
 /// Each push is a Push, save that of a child which its client pushed without a tag
 /// right before the index.
 ///
-/// `raw` holds pushes only, in order of (time, id).
-pub(super) fn pushes(raw: &[&StoredEvent], facts: &impl DigestFacts) -> Vec<LogicalEvent> {
+/// `raw` holds pushes of one source only, in order of (time, id).
+pub(super) fn pushes<'a>(raw: &[&'a StoredEvent], facts: &impl DigestFacts) -> Vec<Act<'a>> {
     let pairs = if facts.has_edges() {
         indexes(raw, facts)
     } else {
@@ -21,9 +21,10 @@ pub(super) fn pushes(raw: &[&StoredEvent], facts: &impl DigestFacts) -> Vec<Logi
     raw.iter()
         .enumerate()
         .filter(|(position, _)| !taken.contains(position))
-        .map(|(position, event)| LogicalEvent {
-            raw_count: 1 + children.get(&position).copied().unwrap_or_default(),
-            ..logical(event, LogicalCategory::Push)
+        .map(|(position, &stored)| {
+            let mut push = Act::of(stored, LogicalCategory::Push);
+            push.made.raw_count += children.get(&position).copied().unwrap_or_default();
+            push
         })
         .collect()
 }

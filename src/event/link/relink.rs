@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{DigestFacts, PAIRING, is_head, link};
+use super::{DigestFacts, PAIRING, is_head, link, sources::MOVES};
 use crate::event::{Category, LogicalEvent, StoredEvent};
 
 /// A stretch of event time. Both ends belong to it.
@@ -13,12 +13,24 @@ pub struct Span {
 }
 
 /// What has to be read again, and linked again, because raw events of a repository are new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relink {
     /// Where the new raw events lie.
     pub changed: Span,
     /// Where raw events have to be read.
     pub read: Span,
+    /// Categories that several sources report, and where all of their raw events have to be
+    /// read. None where there is one source.
+    pub merged: Vec<Merged>,
+}
+
+/// A category that several sources report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merged {
+    pub category: Category,
+    pub read: Span,
+    /// Where logical events may be others now.
+    touched: Span,
 }
 
 /// Ids of logical events to delete (some of them may not exist), and the logical
@@ -52,10 +64,28 @@ impl Relink {
         // lie between the new event and the last one it can move, and one more on
         // either side is needed to make those exactly.
         let reach = if facts.has_edges() { PAIRING * 3 } else { PAIRING };
+        let merged = [Category::Push, Category::Pull, Category::Delete]
+            .into_iter()
+            .filter_map(|category| {
+                let sources = i32::try_from(facts.sources(category)).unwrap_or(i32::MAX);
+                (sources > 1).then(|| Merged::around(changed, category, sources, facts.has_edges()))
+            })
+            .collect();
         Self {
             changed,
             read: changed.widened(reach, reach),
+            merged,
         }
+    }
+
+    /// Where all raw events of a category have to be read, if several sources report it.
+    #[must_use]
+    pub fn merged(&self, category: Category) -> Option<Span> {
+        self.of(category).map(|merged| merged.read)
+    }
+
+    fn of(&self, category: Category) -> Option<&Merged> {
+        self.merged.iter().find(|merged| merged.category == category)
     }
 
     /// What to write, given the raw events that the module asks for.
@@ -74,7 +104,7 @@ impl Relink {
 
     /// Ids of the raw events whose logical event may be another now, or begin or cease to be.
     fn touched<'a>(&self, raw: &'a [StoredEvent], edges: bool) -> BTreeSet<&'a str> {
-        let Self { changed, read: _ } = *self;
+        let changed = self.changed;
         let (heads, others) = if edges {
             let both = changed.widened(PAIRING, PAIRING * 2);
             (both, both)
@@ -91,16 +121,42 @@ impl Relink {
             .filter_map(delete_request)
             .collect();
         raw.iter()
-            .filter(|stored| match stored.event.category {
-                Category::Delete => {
-                    changed.contains(stored.time)
-                        || delete_request(stored).is_some_and(|request| requests.contains(request))
-                }
-                Category::Pull if is_head(stored) => heads.contains(stored.time),
-                Category::Pull | Category::Push => others.contains(stored.time),
-            })
+            .filter(
+                |stored| match (self.of(stored.event.category), stored.event.category) {
+                    (Some(merged), _) => merged.touched.contains(stored.time),
+                    (None, Category::Delete) => {
+                        changed.contains(stored.time)
+                            || delete_request(stored).is_some_and(|request| requests.contains(request))
+                    }
+                    (None, Category::Pull) if is_head(stored) => heads.contains(stored.time),
+                    (None, Category::Pull | Category::Push) => others.contains(stored.time),
+                },
+            )
             .map(|stored| stored.event.id.as_str())
             .collect()
+    }
+}
+
+impl Merged {
+    /// Each source after the first moves what is one by [`MOVES`] at most. A check goes furthest:
+    /// its partner among the HEADs is another, that partner's GET lies a pairing later, and the
+    /// act that decides of the pull a pairing from there. Among three sources that partner may
+    /// be one of two, a pairing apart; and with edges, acts move by one pairing more before
+    /// sources are looked at.
+    ///
+    /// To be made exactly, what is touched must be as far from what is not read as from
+    /// what is new.
+    fn around(changed: Span, category: Category, sources: i32, edges: bool) -> Self {
+        let moves = MOVES.saturating_mul(sources - 1);
+        let spread = if sources > 2 || edges { PAIRING } else { NOTHING };
+        let before = moves.saturating_add(PAIRING + spread);
+        let after = moves.saturating_add(PAIRING * 2 + spread);
+        let reach = before.saturating_add(after);
+        Self {
+            category,
+            read: changed.widened(reach, reach),
+            touched: changed.widened(before, after),
+        }
     }
 }
 

@@ -277,10 +277,10 @@ async fn an_older_harbor_is_asked_for_its_older_log_whose_numbers_are_others() {
     poller.round().await.unwrap();
     assert_eq!(stored(&place.path()).await, (tags(0..150), 150));
     // The newer log begins to count anew.
-    let mut logs = registry.logs.lock().unwrap();
-    logs.is_older = false;
-    logs.rows = (0..50).map(|number| Row { time: ago(1), number }).collect();
-    drop(logs);
+    *registry.logs.lock().unwrap() = Logs {
+        rows: (0..50).map(|number| row(number, 1)).collect(),
+        ..Logs::default()
+    };
     poller.round().await.unwrap();
     let (_, count) = stored(&place.path()).await;
     assert_eq!(count, 200);

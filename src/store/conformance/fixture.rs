@@ -29,11 +29,13 @@ pub(crate) fn registry() -> RegistryKey {
     }
 }
 
-/// One delivery of these events, received when its last event was.
+/// One delivery of these events by the source of the first, received when its last event was.
 pub(crate) fn delivery(events: Vec<StoredEvent>) -> Delivery {
     Delivery {
         registry: registry(),
-        source: SOURCE.to_owned(),
+        source: events
+            .first()
+            .map_or_else(|| SOURCE.to_owned(), |stored| stored.source.clone()),
         received: events
             .iter()
             .map(|stored| stored.received)

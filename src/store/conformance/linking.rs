@@ -2,9 +2,13 @@ use proptest::prelude::*;
 
 use super::{Backend, all, append, append_lines, ask, clause, delivery, query};
 use crate::{
-    event::{StoredEvent, fixture::raw, link},
+    event::{
+        LogicalCategory, StoredEvent,
+        fixture::{at, raw, raws},
+        link,
+    },
     image::Digest,
-    store::Select,
+    store::{EventReader as _, Select, Tally, Upkeep as _},
 };
 
 pub(crate) async fn a_get_takes_the_head_that_arrives_after_it<B: Backend>() {
@@ -18,25 +22,106 @@ pub(crate) async fn a_get_takes_the_head_that_arrives_after_it<B: Backend>() {
     assert_eq!(all(&store).await, ["h2 Check v1 @A x1", "g1 Pull v1 @A x2"]);
 }
 
+pub(crate) async fn what_a_webhook_and_an_audit_log_tell_is_one<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    let asked = || query(vec![clause(Select::All)]);
+    let counts = async |store: &B::Store| -> Vec<(LogicalCategory, Option<String>, i64)> {
+        let tallies = store.tally(asked()).await.unwrap();
+        let count = |tally: &Tally| {
+            (
+                tally.category,
+                tally.actor.as_deref().map(str::to_owned),
+                tally.count,
+            )
+        };
+        tallies.iter().map(count).collect()
+    };
+    append_lines(
+        &backend,
+        &store,
+        "push 0   - PUT  v1 @A received=1
+         h1   60  n HEAD v1 @A
+         g1   60.4 n GET  - @A",
+    )
+    .await;
+    store.seal(at(2.0 * 86_400.0)).await.unwrap();
+    assert_eq!(all(&store).await, ["g1 Pull v1 @A x2", "push Push v1 @A x1"]);
+
+    // Rows of a poll: long after all was counted.
+    let rows = raws(
+        "r1 0  m PUT  v1 @A from=audit actor=ci   received=7200
+         r2 60 n HEAD v1 -  from=audit actor=node received=7200
+         r3 60 n GET  -  @A from=audit actor=node received=7200",
+    );
+    append(&store, delivery(rows.clone())).await;
+    backend.settle(&store).await;
+    let told = ["g1 Pull v1 @A x4", "push Push v1 @A x2"];
+    assert_eq!(all(&store).await, told);
+    let found = ask(&store, asked()).await;
+    let actors: Vec<_> = found.iter().map(|found| found.event.actor.as_deref()).collect();
+    assert_eq!(actors, [Some("node"), Some("ci")]);
+    assert_eq!(found[1].event.address, rows[0].event.address);
+    let counted = [
+        (LogicalCategory::Pull, Some("node".to_owned()), 1),
+        (LogicalCategory::Push, Some("ci".to_owned()), 1),
+    ];
+    let mut now = counts(&store).await;
+    now.sort();
+    assert_eq!(now, sorted(counted.clone()));
+    // The same from sums.
+    store.seal(at(2.0 * 86_400.0)).await.unwrap();
+    now = counts(&store).await;
+    now.sort();
+    assert_eq!(now, sorted(counted));
+
+    // Polled again, the rows are known.
+    assert_eq!(append(&store, delivery(rows)).await.duplicates, 3);
+    backend.settle(&store).await;
+    assert_eq!(all(&store).await, told);
+}
+
+fn sorted<T: Ord, const N: usize>(mut values: [T; N]) -> [T; N] {
+    values.sort();
+    values
+}
+
 /// A line of few clients, tags and digests in a short time, so that they meet.
 fn line(id: String) -> impl Strategy<Value = StoredEvent> {
     let method = prop::sample::select(vec!["GET", "HEAD", "HEAD", "PUT", "DELETE"]);
-    (0..90_u32, 0..3_u8, method, 0..3_u8, 0..4_u8, 0..400_u32, 0..3_u8).prop_map(
-        move |(seconds, client, method, tag, digest, late, request)| {
-            let client = char::from(b'a' + client);
-            let tag = ["-", "v1", "v2"][usize::from(tag)];
-            let digest = ["-", "@A", "@B", "@C"][usize::from(digest)];
-            let received = seconds + late;
-            let request = if request == 0 {
-                String::new()
-            } else {
-                format!(" request=r{request}")
-            };
-            raw(&format!(
-                "{id} {seconds} {client} {method} {tag} {digest} received={received}{request}"
-            ))
-        },
+    (
+        0..90_u32,
+        0..3_u8,
+        method,
+        0..3_u8,
+        0..4_u8,
+        0..400_u32,
+        0..3_u8,
+        0..6_u8,
     )
+        .prop_map(
+            move |(seconds, client, method, tag, digest, late, request, source)| {
+                let client = char::from(b'a' + client);
+                let tag = ["-", "v1", "v2"][usize::from(tag)];
+                let digest = ["-", "@A", "@B", "@C"][usize::from(digest)];
+                let received = seconds + late;
+                let request = if request == 0 {
+                    String::new()
+                } else {
+                    format!(" request=r{request}")
+                };
+                // Some sources know more than others.
+                let source = match source {
+                    0..3 => "",
+                    3 => " from=audit",
+                    4 => " from=audit actor=alice",
+                    _ => " from=trail actor=alice",
+                };
+                raw(&format!(
+                    "{id} {seconds} {client} {method} {tag} {digest} received={received}{request}{source}"
+                ))
+            },
+        )
 }
 
 fn lines() -> impl Strategy<Value = Vec<StoredEvent>> {
@@ -61,12 +146,13 @@ pub(crate) fn deliveries() -> impl Strategy<Value = Vec<Vec<StoredEvent>>> {
         for size in sizes {
             let (now, later) = rest.split_at(size.min(rest.len()));
             if !now.is_empty() {
-                // All of a delivery are received together.
-                let received = now[0].received;
+                // All of a delivery are received together, by one source.
+                let StoredEvent { received, source, .. } = &now[0];
                 deliveries.push(
                     now.iter()
                         .map(|stored| StoredEvent {
-                            received,
+                            received: *received,
+                            source: source.clone(),
                             ..stored.clone()
                         })
                         .collect(),

@@ -85,6 +85,7 @@ macro_rules! conformance {
             },
             linking::{
                 a_get_takes_the_head_that_arrives_after_it,
+                what_a_webhook_and_an_audit_log_tell_is_one,
                 linking_as_events_come_equals_linking_from_scratch,
             },
             pointers::{

@@ -20,7 +20,7 @@ use tracing::{error, warn};
 use super::{
     changes::{self, OnChange},
     failure::Failure,
-    relink::Linking,
+    relink::{self, Linking},
     schema::repository_lock,
     session::{Database, Parameters, Session, begin_keeping_plans, within},
     values::get,
@@ -217,16 +217,18 @@ impl Linker {
         let try_lock = session.statement(TRY_LOCK).await?;
         let marks = session.statement(MARKS).await?;
         let name = session.statement(NAME).await?;
+        let reporting = session.statement(relink::REPORTING).await?;
         let key = repository_lock(repository);
         let lock: Parameters<'_> = &[&key];
         let of: Parameters<'_> = &[&repository, &MOST_MARKS];
         let named: Parameters<'_> = &[&repository];
-        // Marks are read once the lock is had.
-        let ((), lock, marks, name) = try_join!(
+        // Marks are read once the lock is had, and after them whose events they may mark.
+        let ((), lock, marks, name, reporting) = try_join!(
             session.batch_execute(BEGIN),
             session.run(&try_lock, lock),
             session.run(&marks, of),
-            session.run(&name, named)
+            session.run(&name, named),
+            session.run(&reporting, named)
         )?;
         let is_ours = lock.first().map_or(Ok(false), |row| get(row, 0))?;
         let marks = Marks::read(&marks)?;
@@ -249,6 +251,7 @@ impl Linker {
             session,
             repository,
             path: &path,
+            reporting: relink::reporting(&reporting)?,
         };
         linking.link(&marks.spans).await?;
         session.statement(CLEAR).await?;

@@ -67,10 +67,10 @@ use self::{
     writer::{Queued, Writer, random_bytes},
 };
 use super::{
-    Appended, AttributedEvent, BodyAside, Cursor, Cursors, Delivery, EventLog, EventQuery, EventReader, Keeping, Kept,
-    LastKnown, Listened, Listening, LogKey, PageKey, Purged, Quarantine, Refusing, RegistryKey, RepositoryUses, Room,
-    SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore,
-    accounts::Accounts, batch::Batch, room,
+    Appended, AttributedEvent, BodyAside, Cursor, Cursors, Delivery, EventLog, EventQuery, EventReader,
+    Keeping, Kept, LastKnown, Listened, Listening, LogKey, PageKey, Purged, Quarantine, Refusing,
+    RegistryKey, RepositoryUses, Room, SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep,
+    UsageSpan, UsageStore, accounts::Accounts, batch::Batch, room,
 };
 use crate::image::RepositoryName;
 

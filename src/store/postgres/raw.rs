@@ -21,19 +21,23 @@ use crate::event::{RegistryEvent, StoredEvent, TimeSource};
 macro_rules! raw_columns {
     () => {
         "e.received, e.time, e.time_source, e.id, e.category, e.target, e.tag, e.digest, e.media_type,
-         e.method, e.address, e.address_source, e.actor, e.user_agent, e.stated_time, e.request_id"
+         e.method, e.address, e.address_source, e.actor, e.user_agent, e.stated_time, e.request_id,
+         e.source"
     };
 }
 pub(super) use raw_columns;
 
-/// A raw event of the named repository, without what linking does not look at: its source,
-/// the chain of its addresses and the process that saw it.
-pub(super) fn read(row: &Row, repository: &str) -> Result<StoredEvent, Failure> {
+/// The place of the source among them.
+pub(super) const SOURCE: usize = 16;
+
+/// A raw event of the named repository and source, without what linking does not look at: the
+/// chain of its addresses and the process that saw it.
+pub(super) fn read(row: &Row, repository: &str, source: &str) -> Result<StoredEvent, Failure> {
     let happened = time(row, 1)?;
     let time_source = number(row, 2)?;
     let (address, network_type) = origin(row, 10)?;
     Ok(StoredEvent {
-        source: String::new(),
+        source: source.to_owned(),
         received: time(row, 0)?,
         time: happened,
         time_source,
@@ -65,7 +69,7 @@ pub(super) fn read(row: &Row, repository: &str) -> Result<StoredEvent, Failure> 
 /// The other columns, which follow those.
 macro_rules! rest_columns {
     () => {
-        "e.source, e.forwarded_chain, e.instance_id"
+        "e.forwarded_chain, e.instance_id"
     };
 }
 pub(super) use rest_columns;
@@ -76,9 +80,9 @@ pub(super) fn read_whole(
     repository: &str,
     sources: &HashMap<i64, String>,
 ) -> Result<StoredEvent, Failure> {
-    let stored = read(row, repository)?;
+    let source = sources.get(&get(row, SOURCE)?).map_or("", String::as_str);
+    let stored = read(row, repository, source)?;
     Ok(StoredEvent {
-        source: sources.get(&get(row, 16)?).cloned().unwrap_or_default(),
         event: RegistryEvent {
             forwarded_chain: get(row, 17)?,
             instance_id: optional_id(row, 18)?,

@@ -15,7 +15,7 @@ use super::{
     manifests, opened, pointers,
     raw::{self, raw_columns},
     session::Session,
-    values::{digest_bytes, id_bytes, ip_bytes, nanoseconds, timestamp},
+    values::{Numbered, digest_bytes, get, id_bytes, ip_bytes, nanoseconds, number, timestamp},
 };
 use crate::{
     event::{
@@ -23,7 +23,10 @@ use crate::{
         link::{Relink, Replacement, Span},
     },
     image::Digest,
-    store::spans::Spans,
+    store::{
+        reporting::{Facts, Reporting},
+        spans::Spans,
+    },
 };
 
 /// The repository whose events are linked.
@@ -31,6 +34,16 @@ pub(super) struct Linking<'a> {
     pub(super) session: &'a Session,
     pub(super) repository: i64,
     pub(super) path: &'a str,
+    pub(super) reporting: Reporting,
+}
+
+/// What the sources of a repository's registry report, of the rows of [`REPORTING`].
+pub(super) fn reporting(rows: &[Row]) -> Result<Reporting, Failure> {
+    let mut reporting = Reporting::default();
+    for row in rows {
+        reporting.add(get(row, 0)?, get(row, 1)?, number(row, 2)?);
+    }
+    Ok(reporting)
 }
 
 /// Whose pull of what: without edges from indexes to children, the linker pairs only pulls
@@ -44,40 +57,58 @@ impl Linking<'_> {
     pub(super) async fn link(&self, spans: &Spans) -> Result<(), Failure> {
         let mut waited = Spans::default();
         for (first, last) in spans.iter() {
-            let changed = Span {
-                first: timestamp(first)?,
-                last: timestamp(last)?,
-            };
-            let raw = self.between(RAW_IN_SPAN, first, last).await?;
+            let (changed, raw) = self.stretch(first, last).await?;
             let (told, ()) = try_join!(
                 manifests::learn(self.session, self.repository, &raw),
                 pointers::learn(self.session, self.repository, (first, last), &raw)
             )?;
-            for time in told {
+            // Deletes that waited to hear that their digest is a manifest.
+            for time in told
+                .into_iter()
+                .chain(self.of_same_requests(changed, &raw).await?)
+            {
                 waited.add(time, time);
             }
             self.replace(changed, raw).await?;
         }
-        // Deletes that waited to hear that their digest is a manifest.
+        let mut again = waited.clone();
         for (first, last) in waited.iter() {
-            let changed = Span {
-                first: timestamp(first)?,
-                last: timestamp(last)?,
-            };
-            let raw = self.between(RAW_IN_SPAN, first, last).await?;
+            let (changed, raw) = self.stretch(first, last).await?;
+            for time in self.of_same_requests(changed, &raw).await? {
+                again.add(time, time);
+            }
+        }
+        for (first, last) in again.iter() {
+            let (changed, raw) = self.stretch(first, last).await?;
             self.replace(changed, raw).await?;
         }
         Ok(())
     }
 
+    async fn stretch(&self, first: i64, last: i64) -> Result<(Span, Vec<StoredEvent>), Failure> {
+        let changed = Span {
+            first: timestamp(first)?,
+            last: timestamp(last)?,
+        };
+        Ok((changed, self.between(RAW_IN_SPAN, first, last).await?))
+    }
+
+    /// Where several sources report deletes: when those outside of the stretch were that belong to
+    /// requests of deletes in it.
+    async fn of_same_requests(&self, stretch: Span, raw: &[StoredEvent]) -> Result<Vec<i64>, Failure> {
+        if self.reporting.sources(Category::Delete) < 2 {
+            return Ok(Vec::new());
+        }
+        let others = self.requests(raw, stretch).await?;
+        Ok(others.iter().map(|stored| nanoseconds(stored.time)).collect())
+    }
+
     /// Links a stretch, given the raw events in it.
     async fn replace(&self, changed: Span, mut raw: Vec<StoredEvent>) -> Result<(), Failure> {
-        // No edge is known here: the linker asks for manifests only.
-        let relink = Relink::around(changed, &|_: &Digest| false);
+        let relink = Relink::around(changed, &self.facts(&HashSet::new()));
         self.read_around(&relink, &mut raw).await?;
         let manifests = manifests::among(self.session, self.repository, &raw).await?;
-        let Replacement { remove, insert } =
-            relink.replacement(&raw, &|digest: &Digest| manifests.contains(digest));
+        let Replacement { remove, insert } = relink.replacement(&raw, &self.facts(&manifests));
 
         let raw: HashMap<&str, &StoredEvent> = raw
             .iter()
@@ -119,15 +150,25 @@ impl Linking<'_> {
         Ok(())
     }
 
+    fn facts<'a>(&'a self, manifests: &'a HashSet<Digest>) -> Facts<'a> {
+        Facts {
+            manifests,
+            reporting: &self.reporting,
+        }
+    }
+
     /// Adds the raw events that the rule asks for beside those in the stretch, save pulls that
     /// cannot pair with a changed one.
     async fn read_around(&self, relink: &Relink, raw: &mut Vec<StoredEvent>) -> Result<(), Failure> {
-        let Relink { changed, read } = relink;
+        let Relink {
+            changed,
+            read,
+            merged,
+        } = relink;
+        let [first, start, end, last] = [read.first, changed.first, changed.last, read.last].map(nanoseconds);
         let groups: HashSet<Group> = raw.iter().filter_map(group).collect();
-        if !groups.is_empty() {
+        if !groups.is_empty() && relink.merged(Category::Pull).is_none() {
             let (digests, addresses) = columns(&groups);
-            let [first, start, end, last] =
-                [read.first, changed.first, changed.last, read.last].map(nanoseconds);
             let rows = self
                 .session
                 .query(
@@ -145,6 +186,30 @@ impl Linking<'_> {
                 .await?;
             self.add(raw, &rows)?;
         }
+        for merged in merged {
+            if !raw.iter().any(|stored| stored.event.category == merged.category) {
+                continue;
+            }
+            let [first, last] = [merged.read.first, merged.read.last].map(nanoseconds);
+            let category = merged.category.number();
+            let rows = self
+                .session
+                .query(
+                    MERGED,
+                    &[&self.repository, &first, &last, &category, &start, &end],
+                )
+                .await?;
+            self.add(raw, &rows)?;
+        }
+        let there = relink.merged(Category::Delete).unwrap_or(*changed);
+        let others = self.requests(raw, there).await?;
+        raw.extend(others);
+        Ok(())
+    }
+
+    /// The deletes outside of a stretch that belong to requests of deletes among `raw`.
+    async fn requests(&self, raw: &[StoredEvent], stretch: Span) -> Result<Vec<StoredEvent>, Failure> {
+        let mut others = Vec::new();
         let requests: BTreeSet<Vec<u8>> = raw
             .iter()
             .filter(|stored| stored.event.category == Category::Delete)
@@ -159,14 +224,14 @@ impl Linking<'_> {
                     &[
                         &self.repository,
                         &requests,
-                        &nanoseconds(changed.first),
-                        &nanoseconds(changed.last),
+                        &nanoseconds(stretch.first),
+                        &nanoseconds(stretch.last),
                     ],
                 )
                 .await?;
-            self.add(raw, &rows)?;
+            self.add(&mut others, &rows)?;
         }
-        Ok(())
+        Ok(others)
     }
 
     async fn between(&self, sql: &str, first: i64, last: i64) -> Result<Vec<StoredEvent>, Failure> {
@@ -181,7 +246,8 @@ impl Linking<'_> {
 
     fn add(&self, raw: &mut Vec<StoredEvent>, rows: &[Row]) -> Result<(), Failure> {
         for row in rows {
-            raw.push(raw::read(row, self.path)?);
+            let source = self.reporting.name(get(row, raw::SOURCE)?);
+            raw.push(raw::read(row, self.path, source)?);
         }
         Ok(())
     }
@@ -265,6 +331,19 @@ pub(super) const NEIGHBOURS: &str = concat!(
          AND e.category = 2 AND ((e.digest, coalesce(e.address, ''::bytea)) IN
              (SELECT * FROM unnest($6::bytea[], $7::bytea[]))) IS TRUE"
 );
+
+/// Those of a category from $2 to $3, save those from $5 to $6.
+pub(super) const MERGED: &str = concat!(
+    "SELECT ",
+    raw_columns!(),
+    " FROM raw_events e WHERE e.repository = $1 AND e.time >= $2 AND e.time <= $3
+         AND e.category = $4 AND (e.time < $5 OR e.time > $6)"
+);
+
+/// What the sources of a repository's registry report.
+pub(super) const REPORTING: &str = "SELECT s.id, s.name, p.category
+     FROM sources s JOIN reported p ON p.source = s.id
+     WHERE s.registry = (SELECT registry FROM repositories WHERE id = $1)";
 
 /// Deletes, whenever they were, of these requests, save those in the stretch itself.
 pub(super) const DELETES_OF_REQUESTS: &str = concat!(

@@ -61,10 +61,10 @@ use self::{
     writer::{Command, Reply, Waiting, Writer},
 };
 use super::{
-    Appended, AttributedEvent, BodyAside, Cursor, Cursors, Delivery, EventLog, EventQuery, EventReader, KeepFree, Keeping,
-    Kept, LastKnown, Listened, Listening, LogKey, PageKey, Purged, Quarantine, Refusing, RegistryKey, RepositoryUses,
-    Room, SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep, UsageSpan, UsageStore,
-    batch::Batch, room,
+    Appended, AttributedEvent, BodyAside, Cursor, Cursors, Delivery, EventLog, EventQuery, EventReader,
+    KeepFree, Keeping, Kept, LastKnown, Listened, Listening, LogKey, PageKey, Purged, Quarantine, Refusing,
+    RegistryKey, RepositoryUses, Room, SourceState, StoreError, TagFacts, TagPointer, Tally, Terms, Upkeep,
+    UsageSpan, UsageStore, batch::Batch, room,
 };
 use crate::image::RepositoryName;
 

@@ -32,7 +32,7 @@ macro_rules! sql {
                 " ORDER BY ", $time, " DESC, ", $id, " DESC LIMIT ?8"
             ),
             count: concat!(
-                "SELECT e.target, e.address, e.address_source, r.actor, e.time FROM ",
+                "SELECT e.target, e.address, e.address_source, coalesce(r.actor, e.actor), e.time FROM ",
                 $from, " ", of_raw!(), " WHERE ", $where,
                 sql!(@within $time, $id)
             ),

@@ -18,9 +18,13 @@ use super::{
 use crate::{
     event::{
         Category, LogicalCategory, LogicalEvent, StoredEvent,
-        link::{Relink, Replacement, Span},
+        link::{Merged, Relink, Replacement, Span},
     },
     image::Digest,
+    store::{
+        reporting::{Facts, Reporting},
+        spans::Spans,
+    },
 };
 
 /// Links what was touched of one repository, inside of the caller's transaction.
@@ -29,20 +33,32 @@ pub(super) fn relink(
     opened: &mut Opened,
     touched: &TouchedRepository,
 ) -> rusqlite::Result<()> {
-    let linking = Linking { connection, touched };
-    for (first, last) in touched.spans.iter() {
-        let span = Span {
-            first: timestamp(first)?,
-            last: timestamp(last)?,
-        };
-        linking.link(opened, span)?;
+    let linking = Linking {
+        connection,
+        touched,
+        reporting: reporting(connection, touched.id)?,
+    };
+    for (first, last) in linking.spans()?.iter() {
+        linking.link(opened, span(first, last)?)?;
     }
     touched.clear(connection)
+}
+
+/// What the sources of this repository's registry report.
+fn reporting(connection: &Connection, repository: i64) -> rusqlite::Result<Reporting> {
+    let mut reporting = Reporting::default();
+    let mut statement = connection.prepare_cached(REPORTING)?;
+    let mut rows = statement.query([repository])?;
+    while let Some(row) = rows.next()? {
+        reporting.add(row.get(0)?, row.get(1)?, row.get::<_, Column<_>>(2)?.0);
+    }
+    Ok(reporting)
 }
 
 struct Linking<'a> {
     connection: &'a Connection,
     touched: &'a TouchedRepository,
+    reporting: Reporting,
 }
 
 /// Whose pull of what: without edges from indexes to children, the linker pairs only pulls
@@ -51,13 +67,28 @@ struct Linking<'a> {
 type Group = (Digest, Option<IpAddr>);
 
 impl Linking<'_> {
+    /// The stretches to link again: what was touched, and, where several sources report
+    /// deletes, each delete of the same request.
+    fn spans(&self) -> rusqlite::Result<Spans> {
+        let mut spans = self.touched.spans.clone();
+        if self.reporting.sources(Category::Delete) > 1 {
+            for (first, last) in self.touched.spans.iter() {
+                let Span { first, last } = span(first, last)?;
+                self.between(DELETES_OF_REQUESTS, first, last, |row| {
+                    let time: i64 = row.get(2)?;
+                    spans.add(time, time);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(spans)
+    }
+
     fn link(&self, opened: &mut Opened, changed: Span) -> rusqlite::Result<()> {
-        // No edge is known here: the linker asks for manifests only.
-        let relink = Relink::around(changed, &|_: &Digest| false);
+        let relink = Relink::around(changed, &self.facts(&HashSet::new()));
         let raw = self.read(&relink)?;
         let manifests = self.manifests(&raw)?;
-        let Replacement { remove, insert } =
-            relink.replacement(&raw, &|digest: &Digest| manifests.contains(digest));
+        let Replacement { remove, insert } = relink.replacement(&raw, &self.facts(&manifests));
 
         let raw: HashMap<&str, &StoredEvent> = raw
             .iter()
@@ -82,22 +113,38 @@ impl Linking<'_> {
                 rows::delete_logical(self.connection, self.touched.id, &before)?;
             }
             if let Some(after) = after {
-                rows::insert_logical(self.connection, self.touched.id, after)?;
+                rows::insert_logical(self.connection, self.touched.id, after, &stored.event)?;
             }
         }
         Ok(())
     }
 
+    fn facts<'a>(&'a self, manifests: &'a HashSet<Digest>) -> Facts<'a> {
+        Facts {
+            manifests,
+            reporting: &self.reporting,
+        }
+    }
+
     /// The raw events that the rule asks for, save pulls that cannot pair with a changed one.
     fn read(&self, relink: &Relink) -> rusqlite::Result<Vec<StoredEvent>> {
-        let Relink { changed, read } = relink;
+        let Relink {
+            changed,
+            read,
+            merged,
+        } = relink;
         let mut raw = Vec::new();
         self.between(RAW_IN_SPAN, changed.first, changed.last, |row| {
             raw.push(self.raw(row)?);
             Ok(())
         })?;
+        for merged in merged {
+            if raw.iter().any(|stored| stored.event.category == merged.category) {
+                self.read_merged(merged, *changed, &mut raw)?;
+            }
+        }
         let groups: HashSet<Group> = raw.iter().filter_map(group).collect();
-        if !groups.is_empty() {
+        if !groups.is_empty() && relink.merged(Category::Pull).is_none() {
             let mut neighbour = |row: &Row<'_>| {
                 if groups.contains(&row_group(row)?) {
                     raw.push(self.raw(row)?);
@@ -111,15 +158,38 @@ impl Linking<'_> {
             .iter()
             .any(|stored| stored.event.request_id.is_some() && stored.event.category == Category::Delete)
         {
-            self.between(DELETES_OF_REQUESTS, changed.first, changed.last, |row| {
+            let there = relink.merged(Category::Delete).unwrap_or(*changed);
+            self.between(DELETES_OF_REQUESTS, there.first, there.last, |row| {
                 let stored = self.raw(row)?;
-                if !changed.contains(stored.time) {
+                if !there.contains(stored.time) {
                     raw.push(stored);
                 }
                 Ok(())
             })?;
         }
         Ok(raw)
+    }
+
+    /// All of a category beside those in the stretch itself.
+    fn read_merged(
+        &self,
+        merged: &Merged,
+        changed: Span,
+        raw: &mut Vec<StoredEvent>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(MERGED)?;
+        let mut rows = statement.query(params![
+            self.touched.id,
+            Column(merged.read.first),
+            Column(merged.read.last),
+            Column(merged.category),
+            Column(changed.first),
+            Column(changed.last)
+        ])?;
+        while let Some(row) = rows.next()? {
+            raw.push(self.raw(row)?);
+        }
+        Ok(())
     }
 
     fn between(
@@ -137,9 +207,8 @@ impl Linking<'_> {
         Ok(())
     }
 
-    /// Through which source it came does not matter to linking.
     fn raw(&self, row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
-        rows::raw(row, &self.touched.path, "")
+        rows::raw(row, &self.touched.path, self.reporting.name(row.get(0)?))
     }
 
     /// The digests among those that raw events name that are known to be manifests: what is
@@ -213,6 +282,19 @@ pub(super) const RAW_IN_SPAN: &str = concat!(
     " FROM raw_events e WHERE e.repository = ?1 AND e.time BETWEEN ?2 AND ?3"
 );
 
+/// Those of a category from ?2 to ?3, save those from ?5 to ?6.
+pub(super) const MERGED: &str = concat!(
+    "SELECT ",
+    raw_columns!(),
+    " FROM raw_events e WHERE e.repository = ?1 AND e.time BETWEEN ?2 AND ?3
+         AND e.category = ?4 AND (e.time < ?5 OR e.time > ?6)"
+);
+
+/// What the sources of a repository's registry report.
+pub(super) const REPORTING: &str = "SELECT s.id, s.name, p.category
+     FROM repositories r JOIN sources s ON s.registry = r.registry JOIN reported p ON p.source = s.id
+     WHERE r.id = ?1";
+
 /// Pulls that name a digest, from ?2 on and before ?3.
 pub(super) const PULLS_FROM: &str = concat!(
     "SELECT ",
@@ -246,6 +328,13 @@ pub(super) const LOGICAL: &str = concat!(
     of_raw!(),
     " WHERE e.repository = ?1 AND e.category = ?2 AND e.time = ?3 AND e.id = ?4"
 );
+
+fn span(first: i64, last: i64) -> rusqlite::Result<Span> {
+    Ok(Span {
+        first: timestamp(first)?,
+        last: timestamp(last)?,
+    })
+}
 
 fn timestamp(nanoseconds: i64) -> rusqlite::Result<Timestamp> {
     Timestamp::from_nanosecond(nanoseconds.into())

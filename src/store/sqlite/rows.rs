@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params, types::Type};
 
-use super::values::{Column, Id, IdText, MediaTypeText};
+use super::values::{Column, Id, IdText, MediaType, MediaTypeText};
 use crate::{
     event::{LogicalEvent, NetworkType, RegistryEvent, SourceAddress, StoredEvent, TimeSource},
     store::{
@@ -62,8 +62,8 @@ pub(super) fn raw(row: &Row<'_>, repository: &str, source: &str) -> rusqlite::Re
 /// Columns of a logical event `e`, joined as `of_raw` says, in the order `logical` reads them.
 macro_rules! logical_columns {
     () => {
-        "e.id, e.category, e.target, e.tags, e.digest, r.media_type, e.address, e.address_source,
-         r.actor, r.user_agent, e.time, coalesce(r.time_source, 0), e.raw_count"
+        "e.id, e.category, e.target, e.tags, e.digest, coalesce(r.media_type, e.media_type), e.address,
+         e.address_source, coalesce(r.actor, e.actor), coalesce(r.user_agent, e.user_agent), e.time, coalesce(r.time_source, 0), e.raw_count"
     };
 }
 pub(super) use logical_columns;
@@ -140,6 +140,7 @@ pub(super) fn insert_logical(
     connection: &Connection,
     repository: i64,
     event: &LogicalEvent,
+    decides: &RegistryEvent,
 ) -> rusqlite::Result<()> {
     let LogicalEvent {
         id,
@@ -148,15 +149,18 @@ pub(super) fn insert_logical(
         repository: _,
         tags,
         digest,
-        media_type: _,
+        media_type,
         address,
         network_type,
-        actor: _,
-        user_agent: _,
+        actor,
+        user_agent,
         time,
         time_source: _,
         raw_count,
     } = event;
+    let media_type = media_type.as_deref().filter(|_| decides.media_type.is_none());
+    let actor = actor.as_deref().filter(|_| decides.actor.is_none());
+    let user_agent = user_agent.as_deref().filter(|_| decides.user_agent.is_none());
     let names = match tags.as_slice() {
         [] => None,
         tags => Some(
@@ -168,8 +172,8 @@ pub(super) fn insert_logical(
     connection
         .prepare_cached(
             "INSERT INTO logical_events (repository, category, time, id, target, tags, tagged, digest,
-                 address, address_source, raw_count)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 address, address_source, raw_count, media_type, actor, user_agent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             repository,
@@ -182,7 +186,10 @@ pub(super) fn insert_logical(
             digest.as_ref().map(Column),
             address.map(|address| Column(address.ip)),
             origin_number(address.map(|address| address.source), *network_type),
-            raw_count
+            raw_count,
+            media_type.map(MediaType),
+            actor,
+            user_agent
         ])?;
     for tag in tags {
         connection

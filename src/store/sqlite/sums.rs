@@ -127,7 +127,7 @@ fn scan(
 }
 
 pub(super) const EVENTS: &str = concat!(
-    "SELECT e.target, e.tags, e.digest, e.address, e.address_source, r.actor, e.time
+    "SELECT e.target, e.tags, e.digest, e.address, e.address_source, coalesce(r.actor, e.actor), e.time
      FROM logical_events e NOT INDEXED ",
     of_raw!(),
     " WHERE e.repository = ?1 AND e.category = ?2 AND e.time >= ?3 AND e.time < ?4"

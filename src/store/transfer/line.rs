@@ -164,6 +164,7 @@ struct HeaderLine {
 impl TryFrom<&Record> for Line {
     type Error = serde_json::Error;
 
+    #[expect(clippy::too_many_lines, reason = "an arm for each line")]
     fn try_from(record: &Record) -> Result<Self, Self::Error> {
         Ok(match record.clone() {
             Record::Header { version } => Self::Header(HeaderLine {

@@ -1,5 +1,9 @@
 mod properties;
+mod registries;
 mod scenarios;
+mod shelf;
+mod sources;
+mod sources_properties;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,82 +1,16 @@
 //! Whatever comes, in whatever order and portions.
 
-use std::collections::BTreeMap;
+use proptest::{collection::vec, prelude::*, sample::select};
 
-use proptest::{
-    collection::vec,
-    prelude::*,
-    sample::{select, subsequence},
+use super::{
+    Written,
+    shelf::{Shelf, deliveries_of, settles},
 };
-
-use super::Written;
 use crate::event::{
-    Category, LogicalCategory, LogicalEvent, StoredEvent,
-    fixture::{raw, raws},
-    link::{Relink, Span, link},
+    Category, LogicalCategory, StoredEvent,
+    fixture::raw,
+    link::{Span, link},
 };
-
-/// A store reduced to what the linker asks of it.
-#[derive(Default)]
-struct Shelf {
-    raw: BTreeMap<String, StoredEvent>,
-    logical: BTreeMap<String, LogicalEvent>,
-}
-
-impl Shelf {
-    fn append(&mut self, new: &[StoredEvent], facts: &Written) {
-        let Some(first) = new.iter().map(|stored| stored.time).min() else {
-            return;
-        };
-        let last = new.iter().map(|stored| stored.time).max().unwrap_or(first);
-        self.raw
-            .extend(new.iter().map(|stored| (stored.event.id.clone(), stored.clone())));
-        self.relink(Span { first, last }, facts);
-    }
-
-    fn relink(&mut self, changed: Span, facts: &Written) {
-        let relink = Relink::around(changed, facts);
-        let requests: Vec<_> = self
-            .raw
-            .values()
-            .filter(|stored| stored.event.category == Category::Delete && changed.contains(stored.time))
-            .filter_map(|stored| stored.event.request_id.clone())
-            .collect();
-        let read: Vec<StoredEvent> = self
-            .raw
-            .values()
-            .filter(|stored| {
-                relink.read.contains(stored.time)
-                    || stored.event.category == Category::Delete
-                        && stored
-                            .event
-                            .request_id
-                            .as_ref()
-                            .is_some_and(|id| requests.contains(id))
-            })
-            .cloned()
-            .collect();
-        let replacement = relink.replacement(&read, facts);
-        for id in &replacement.remove {
-            self.logical.remove(id);
-        }
-        for made in replacement.insert {
-            assert!(
-                replacement.remove.contains(&made.id),
-                "inserted only what was removed"
-            );
-            self.logical.insert(made.id.clone(), made);
-        }
-    }
-
-    fn check(&self, facts: &Written) -> Result<(), TestCaseError> {
-        let raw: Vec<StoredEvent> = self.raw.values().cloned().collect();
-        let scratch = link(&raw, facts);
-        let mut kept: Vec<LogicalEvent> = self.logical.values().cloned().collect();
-        kept.sort_by(|one, other| (one.time, &one.id).cmp(&(other.time, &other.id)));
-        prop_assert_eq!(kept, scratch);
-        Ok(())
-    }
-}
 
 /// Lines without their id: few clients, tags and digests, so that much can pair; times
 /// a few pairings wide, often as far apart as a pairing can be.
@@ -114,31 +48,8 @@ fn events() -> impl Strategy<Value = Vec<StoredEvent>> {
     })
 }
 
-/// The events in another order, cut into portions.
 fn deliveries() -> impl Strategy<Value = Vec<Vec<StoredEvent>>> {
-    events().prop_flat_map(|events| {
-        let places: Vec<usize> = (0..=events.len()).collect();
-        let cuts = subsequence(places, 0..=events.len());
-        (Just(events).prop_shuffle(), cuts).prop_map(|(events, cuts)| {
-            let mut portions = Vec::new();
-            let mut from = 0;
-            for cut in cuts.into_iter().chain([events.len()]) {
-                portions.push(events[from..cut].to_vec());
-                from = cut;
-            }
-            portions
-        })
-    })
-}
-
-/// What was there, and what came then: the store holds what linking all of it makes.
-#[track_caller]
-fn settles(facts: &str, before: &str, then: &str) {
-    let facts = Written::new(facts);
-    let mut shelf = Shelf::default();
-    shelf.append(&raws(before), &facts);
-    shelf.append(&raws(then), &facts);
-    shelf.check(&facts).unwrap();
+    deliveries_of(events())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::event::{
 
 /// Raw events (in any order) under these facts are exactly these acts, oldest first.
 #[track_caller]
-fn becomes(facts: &str, raw: &str, acts: &str) {
+pub(super) fn becomes(facts: &str, raw: &str, acts: &str) {
     let mut raw = raws(raw);
     let expected: Vec<&str> = acts
         .lines()

@@ -92,6 +92,12 @@ async fn hot_statements_search_by_index() {
             true,
         ),
         (
+            "raw events of several sources",
+            relink::MERGED,
+            vec![&repository, &start, &end, &category, &start, &end],
+            true,
+        ),
+        (
             "deletes of requests",
             relink::DELETES_OF_REQUESTS,
             vec![&repository, &ids, &start, &end],

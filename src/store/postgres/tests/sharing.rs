@@ -229,7 +229,7 @@ async fn a_schema_newer_than_this_version_is_refused_in_words() {
         .await
         .unwrap_err();
     assert!(
-        matches!(refused, StoreError::NewerSchema { found: 99, known: 1 }),
+        matches!(refused, StoreError::NewerSchema { found: 99, known: 2 }),
         "{refused}"
     );
 }

@@ -24,7 +24,7 @@ async fn a_schema_newer_than_this_version_is_refused_in_words() {
     drop(file);
     let refused = open(&backend).unwrap_err();
     assert!(
-        matches!(refused, StoreError::NewerSchema { found: 99, known: 8 }),
+        matches!(refused, StoreError::NewerSchema { found: 99, known: 10 }),
         "{refused}"
     );
     assert!(refused.to_string().contains("run a newer version"), "{refused}");
@@ -85,7 +85,7 @@ async fn the_file_is_set_up_to_survive_a_power_cut() {
     );
     assert_eq!(
         (number("application_id"), number("user_version")),
-        (0x4955_7365, 9)
+        (0x4955_7365, 10)
     );
 }
 

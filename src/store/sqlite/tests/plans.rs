@@ -74,6 +74,8 @@ async fn hot_statements_search_by_index() {
         ("later facts", pointers::LATER_POINTS),
         ("raw events to link", relink::RAW_IN_SPAN),
         ("deletes of a request", relink::DELETES_OF_REQUESTS),
+        ("raw events of several sources", relink::MERGED),
+        ("what sources report", relink::REPORTING),
         ("pulls before", relink::PULLS_FROM),
         ("pulls after", relink::PULLS_TO),
         ("logical event to replace", relink::LOGICAL),

@@ -90,26 +90,9 @@ fn write(
 ) -> rusqlite::Result<()> {
     match record {
         Record::Header { .. } | Record::End => Ok(()),
-        Record::Registry {
-            registry,
-            retention,
-            quota,
-            released,
-        } => {
-            let id = ids.registry(connection, registry)?;
-            // What the operator told this store itself counts.
-            connection
-                .prepare_cached(
-                    "UPDATE registries SET retention = ?2, quota = ?3, released = ?4
-                     WHERE id = ?1 AND retention IS NULL AND quota IS NULL AND released IS NULL",
-                )?
-                .execute(params![
-                    id,
-                    retention.map(|retention| retention.as_secs()),
-                    quota,
-                    released.map(Column)
-                ])
-                .map(drop)
+        Record::Registry { registry, .. } => {
+            let registry = ids.registry(connection, registry)?;
+            write_registry(connection, registry, record)
         }
         Record::Source { registry, .. } => {
             let registry = ids.registry(connection, registry)?;
@@ -222,6 +205,31 @@ fn write_event(
     connection
         .prepare_cached("UPDATE sources SET kept = kept + 1 WHERE id = ?1")?
         .execute([source])
+        .map(drop)
+}
+
+/// What the operator told this store itself counts.
+fn write_registry(connection: &Connection, id: i64, record: &Record) -> rusqlite::Result<()> {
+    let Record::Registry {
+        registry: _,
+        retention,
+        quota,
+        released,
+    } = record
+    else {
+        return Ok(());
+    };
+    connection
+        .prepare_cached(
+            "UPDATE registries SET retention = ?2, quota = ?3, released = ?4
+             WHERE id = ?1 AND retention IS NULL AND quota IS NULL AND released IS NULL",
+        )?
+        .execute(params![
+            id,
+            retention.map(|retention| retention.as_secs()),
+            quota,
+            released.map(Column)
+        ])
         .map(drop)
 }
 
