@@ -1,5 +1,6 @@
 //! Image registries: accept, open their webhooks, say what has come.
 
+mod authentication;
 mod decide;
 #[cfg(test)]
 mod downtime;
@@ -26,7 +27,8 @@ use crate::{
 };
 
 use self::{
-    decide::{Accepted, Problem, Received, Wanted, accept, status_of},
+    authentication::Wanted,
+    decide::{Accepted, Problem, Received, accept, status_of},
     polled::Owner,
     signed::MissingKeys,
 };
@@ -152,7 +154,7 @@ impl ImageRegistries {
         };
         let (mut webhooks, mut polled, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         self.secrets
-            .release_others(key, &decide::secret_names(&object.spec.sources));
+            .release_others(key, &authentication::secret_names(&object.spec.sources));
         for source in &object.spec.sources {
             match (&source.webhook, &source.poll) {
                 (Some(webhook), None) => {
@@ -223,11 +225,11 @@ impl ImageRegistries {
         source: &EventSource,
         webhook: &crd::Webhook,
     ) -> Result<(SourcePath, Authentication), Problem> {
-        let (method, secrets) = match decide::authentication(webhook)? {
+        let (method, secrets) = match authentication::authentication(webhook)? {
             Wanted::Nothing(method) => (method, Vec::new()),
             Wanted::Secrets(method, reference) => {
                 let data = self.secrets.follow(key, &reference.name).await?;
-                let secrets = decide::secrets(&method, reference, &data)?;
+                let secrets = authentication::secrets(&method, reference, &data)?;
                 (method, secrets)
             }
             Wanted::Token(token) => (self.token(key, token).await?, Vec::new()),
