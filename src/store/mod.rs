@@ -10,6 +10,7 @@ mod cursor;
 mod gap;
 mod keeping;
 mod listening;
+mod order;
 mod postgres;
 mod quarantine;
 mod reporting;

@@ -25,6 +25,20 @@ impl Spans {
         self.0.insert(start, end);
     }
 
+    /// Takes the earliest.
+    pub(super) fn pop(&mut self) -> Option<(i64, i64)> {
+        self.0.pop_first()
+    }
+
+    pub(super) fn contains(&self, time: i64) -> bool {
+        let before = self.0.range(..=time).next_back();
+        before.is_some_and(|(_, end)| *end >= time)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (i64, i64)> {
         self.0.iter().map(|(&start, &end)| (start, end))
     }
@@ -55,5 +69,15 @@ mod tests {
             [(0, 9 * JOIN)]
         );
         assert_eq!(spans(&[(i64::MIN, i64::MIN), (i64::MAX, i64::MAX)]).len(), 2);
+    }
+    #[test]
+    fn a_stretch_contains_both_of_its_ends() {
+        let mut spans = Spans::default();
+        spans.add(2 * JOIN, 3 * JOIN);
+        spans.add(8 * JOIN, 8 * JOIN);
+        let contained: Vec<i64> = (0..10).filter(|time| spans.contains(time * JOIN)).collect();
+        assert_eq!(contained, [2, 3, 8]);
+        assert_eq!(spans.pop(), Some((2 * JOIN, 3 * JOIN)));
+        assert!(!spans.contains(2 * JOIN) && spans.contains(8 * JOIN));
     }
 }

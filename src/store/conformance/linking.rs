@@ -81,6 +81,40 @@ pub(crate) async fn what_a_webhook_and_an_audit_log_tell_is_one<B: Backend>() {
     assert_eq!(all(&store).await, told);
 }
 
+/// More than one step of linking takes, and nearer to each other than stretches are apart.
+const BURST: usize = 6_500;
+
+/// Pulls of a HEAD and a GET each, `BURST` events in all.
+pub(crate) fn burst() -> Vec<StoredEvent> {
+    let event = |number: usize| {
+        let (seconds, milliseconds) = (number / 500, number % 500 * 2);
+        let request = if number.is_multiple_of(2) {
+            "HEAD v1"
+        } else {
+            "GET -"
+        };
+        raw(&format!("e{number} {seconds}.{milliseconds:03} a {request} @A"))
+    };
+    (0..BURST).map(event).collect()
+}
+
+pub(crate) async fn a_burst_in_one_repository_is_linked_whole<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    append(&store, delivery(burst())).await;
+    backend.settle(&store).await;
+    let tallies = store.tally(query(vec![clause(Select::All)])).await.unwrap();
+    let pulls: i64 = tallies.iter().map(|tally| tally.count).sum();
+    assert_eq!(pulls, i64::try_from(BURST / 2).unwrap());
+    assert!(
+        tallies
+            .iter()
+            .all(|tally| tally.category == LogicalCategory::Pull),
+        "{tallies:?}"
+    );
+    backend.close(store).await;
+}
+
 fn sorted<T: Ord, const N: usize>(mut values: [T; N]) -> [T; N] {
     values.sort();
     values

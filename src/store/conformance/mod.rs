@@ -87,6 +87,7 @@ macro_rules! conformance {
                 a_get_takes_the_head_that_arrives_after_it,
                 what_a_webhook_and_an_audit_log_tell_is_one,
                 linking_as_events_come_equals_linking_from_scratch,
+                a_burst_in_one_repository_is_linked_whole,
             },
             pointers::{
                 a_tag_points_where_the_newest_event_says,

@@ -3,11 +3,8 @@
 //! a repository is linked by whoever holds its lock.
 
 use std::{
-    collections::{HashSet, VecDeque},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,17 +20,19 @@ use super::{
     relink::{self, Linking},
     schema::repository_lock,
     session::{Database, Parameters, Session, begin_keeping_plans, within},
+    turns::{RETRY, Turns},
     values::get,
 };
 use crate::store::{RegistryKey, StoreError, spans::Spans};
 
 /// What other operators and earlier runs left unlinked is looked for this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// How long linking rests when the database refuses, or another operator is at it.
-const RETRY: Duration = Duration::from_millis(500);
 /// While events come, linking takes at most one part in this many of the time: a repository
 /// that is busy is linked for many events at once, one that is not at once.
-const SHARE: u32 = 3;
+const SHARE: u32 = 2;
+const LONGEST_REST: Duration = Duration::from_millis(500);
+/// How long it goes on when the operator ends.
+const END_WITHIN: Duration = Duration::from_secs(5);
 /// How long one transaction may take.
 const LINK_WITHIN: Duration = Duration::from_secs(30);
 /// How often a transaction that met another one in its way is tried.
@@ -50,8 +49,6 @@ pub(super) type Asked = oneshot::Sender<Result<(), StoreError>>;
 pub(super) struct Waiting {
     repositories: Mutex<HashSet<i64>>,
     there: Notify,
-    /// How often something came.
-    times: AtomicU64,
 }
 
 impl Waiting {
@@ -60,7 +57,6 @@ impl Waiting {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .extend(repositories);
-        self.times.fetch_add(1, Ordering::Relaxed);
         self.there.notify_one();
     }
 
@@ -82,7 +78,7 @@ enum Linked {
     /// Nothing waited.
     Nothing,
     /// Another operator is at it.
-    Busy,
+    Held,
     /// Whether more of it waits.
     Some { more: bool },
 }
@@ -92,8 +88,9 @@ impl Linker {
     pub(super) async fn run(self, mut asked: mpsc::Receiver<Asked>) {
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut busy = HashSet::new();
+        let mut turns = Turns::new();
         loop {
+            turns.add(self.waiting.take());
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => break,
@@ -101,48 +98,47 @@ impl Linker {
                     // Nobody waits any more: it is linked all the same.
                     let _ = reply.send(self.link_all().await);
                 }
-                () = self.waiting.there.notified() => busy.extend(self.link(self.waiting.take()).await),
-                () = tokio::time::sleep(RETRY), if !busy.is_empty() => {
-                    busy = self.link(std::mem::take(&mut busy)).await;
-                }
-                _ = sweep.tick() => self.sweep().await,
+                _ = sweep.tick() => self.sweep(&mut turns).await,
+                repository = turns.next() => self.link(repository, &mut turns).await,
+                () = self.waiting.there.notified() => {}
             }
         }
         // What cannot be linked now is marked in the database.
-        self.link(self.waiting.take()).await;
+        turns.add(self.waiting.take());
+        let begun = Instant::now();
+        while begun.elapsed() < END_WITHIN
+            && let Some(repository) = turns.take()
+        {
+            self.link(repository, &mut turns).await;
+        }
     }
 
-    async fn sweep(&self) {
+    async fn sweep(&self, turns: &mut Turns) {
         match within(LINK_WITHIN, self.unlinked()).await {
-            Ok(repositories) => drop(self.link(repositories).await),
+            Ok(repositories) => turns.add(repositories),
             Err(error) => warn!(%error, "failed to look for events to link: trying again"),
         }
     }
 
-    /// Links what waits of these; those that somebody else is at. What fails waits for the next
-    /// sweep.
-    async fn link(&self, repositories: impl IntoIterator<Item = i64>) -> HashSet<i64> {
-        let mut queue: VecDeque<i64> = repositories.into_iter().collect();
-        let mut busy = HashSet::new();
-        while let Some(repository) = queue.pop_front() {
-            let (begun, before) = (Instant::now(), self.waiting.times.load(Ordering::Relaxed));
-            match self.link_one(repository).await {
-                Ok(Linked::Nothing | Linked::Some { more: false }) => {}
-                Ok(Linked::Some { more: true }) => queue.push_back(repository),
-                Ok(Linked::Busy) => {
-                    busy.insert(repository);
-                }
-                Err(error) if error.is_passing() => {
-                    warn!(%error, "failed to link events: trying again");
-                    break;
-                }
-                Err(error) => error!(repository, %error, "failed to link events"),
+    /// Links what waits of this one. While events come, it rests after that. What fails waits for
+    /// the next sweep.
+    async fn link(&self, repository: i64, turns: &mut Turns) {
+        let begun = Instant::now();
+        match self.link_one(repository).await {
+            Ok(Linked::Nothing | Linked::Some { more: false }) => {}
+            Ok(Linked::Some { more: true }) => turns.add([repository]),
+            Ok(Linked::Held) => turns.hold(repository),
+            Err(error) if error.is_passing() => {
+                warn!(%error, "failed to link events: trying again");
+                *turns = Turns::new();
             }
-            if self.waiting.times.load(Ordering::Relaxed) != before {
-                tokio::time::sleep((begun.elapsed() * (SHARE - 1)).min(RETRY)).await;
-            }
+            Err(error) => error!(repository, %error, "failed to link events"),
         }
-        busy
+        let came = self.waiting.take();
+        if !came.is_empty() {
+            turns.rest((begun.elapsed() * (SHARE - 1)).min(LONGEST_REST));
+            turns.add(came);
+        }
     }
 
     /// Links all that waits anywhere by now.
@@ -156,23 +152,23 @@ impl Linker {
     /// Links all that waits of these, however long it takes.
     pub(super) async fn link_whole(&self, mut repositories: Vec<i64>) -> Result<(), Failure> {
         while !repositories.is_empty() {
-            let mut busy = Vec::new();
+            let mut held = Vec::new();
             for repository in repositories {
                 loop {
                     match self.link_one(repository).await? {
                         Linked::Some { more: true } => {}
-                        Linked::Busy => {
-                            busy.push(repository);
+                        Linked::Held => {
+                            held.push(repository);
                             break;
                         }
                         Linked::Nothing | Linked::Some { more: false } => break,
                     }
                 }
             }
-            if !busy.is_empty() {
+            if !held.is_empty() {
                 tokio::time::sleep(RETRY).await;
             }
-            repositories = busy;
+            repositories = held;
         }
         Ok(())
     }
@@ -234,7 +230,7 @@ impl Linker {
         let marks = Marks::read(&marks)?;
         if !is_ours || marks.starts.is_empty() {
             session.batch_execute("ROLLBACK").await?;
-            let linked = if is_ours { Linked::Nothing } else { Linked::Busy };
+            let linked = if is_ours { Linked::Nothing } else { Linked::Held };
             return Ok((linked, None));
         }
         let name = name

@@ -34,6 +34,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod turns;
 mod upkeep;
 mod url;
 mod usage;

@@ -11,7 +11,6 @@ mod keeping;
 mod known;
 mod listening;
 mod opened;
-mod order;
 mod pages;
 mod parts;
 mod pointers;

@@ -4,6 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -27,21 +28,38 @@ use crate::{
     },
 };
 
-/// Links what was touched of one repository, inside of the caller's transaction.
+/// Most raw events that are linked at once, save where more have one time: while they are, every
+/// delivery waits.
+const MOST: i64 = 2_000;
+
+/// Links what was touched of one repository, a part at least and until then, inside of the
+/// caller's transaction; what is left of it.
 pub(super) fn relink(
     connection: &Connection,
     opened: &mut Opened,
     touched: &TouchedRepository,
-) -> rusqlite::Result<()> {
+    until: Instant,
+) -> rusqlite::Result<Spans> {
     let linking = Linking {
         connection,
         touched,
         reporting: reporting(connection, touched.id)?,
     };
-    for (first, last) in linking.spans()?.iter() {
-        linking.link(opened, span(first, last)?)?;
+    let mut left = touched.spans.clone();
+    while let Some((first, last)) = left.pop() {
+        let end = linking.end_of_part(first, last)?;
+        if end < last {
+            left.add(end + 1, last);
+        }
+        for (first, last) in linking.spans(first, end)?.iter() {
+            linking.link(opened, span(first, last)?, &left)?;
+        }
+        if Instant::now() >= until {
+            break;
+        }
     }
-    touched.clear(connection)
+    touched.linked(connection, &left)?;
+    Ok(left)
 }
 
 /// What the sources of this repository's registry report.
@@ -67,24 +85,33 @@ struct Linking<'a> {
 type Group = (Digest, Option<IpAddr>);
 
 impl Linking<'_> {
-    /// The stretches to link again: what was touched, and, where several sources report
-    /// deletes, each delete of the same request.
-    fn spans(&self) -> rusqlite::Result<Spans> {
-        let mut spans = self.touched.spans.clone();
+    /// The stretches to link again for one: itself and, where several sources report deletes,
+    /// each delete of the same request.
+    fn spans(&self, first: i64, last: i64) -> rusqlite::Result<Spans> {
+        let mut spans = Spans::default();
+        spans.add(first, last);
         if self.reporting.sources(Category::Delete) > 1 {
-            for (first, last) in self.touched.spans.iter() {
-                let Span { first, last } = span(first, last)?;
-                self.between(DELETES_OF_REQUESTS, first, last, |row| {
-                    let time: i64 = row.get(2)?;
-                    spans.add(time, time);
-                    Ok(())
-                })?;
-            }
+            let Span { first, last } = span(first, last)?;
+            self.between(DELETES_OF_REQUESTS, first, last, |row| {
+                let time: i64 = row.get(2)?;
+                spans.add(time, time);
+                Ok(())
+            })?;
         }
         Ok(spans)
     }
 
-    fn link(&self, opened: &mut Opened, changed: Span) -> rusqlite::Result<()> {
+    /// Where a part of a stretch ends that can be linked at once.
+    fn end_of_part(&self, first: i64, last: i64) -> rusqlite::Result<i64> {
+        let mut statement = self.connection.prepare_cached(END_OF_PART)?;
+        let end = statement
+            .query_row(params![self.touched.id, first, last, MOST - 1], |row| row.get(0))
+            .optional()?;
+        Ok(end.unwrap_or(last))
+    }
+
+    /// Links a stretch, save what lies in those that are left.
+    fn link(&self, opened: &mut Opened, changed: Span, left: &Spans) -> rusqlite::Result<()> {
         let relink = Relink::around(changed, &self.facts(&HashSet::new()));
         let raw = self.read(&relink)?;
         let manifests = self.manifests(&raw)?;
@@ -101,6 +128,9 @@ impl Linking<'_> {
             let Some(&stored) = raw.get(id.as_str()) else {
                 continue;
             };
+            if left.contains(nanoseconds(stored.time)) {
+                continue;
+            }
             let before = self.find(stored)?;
             let after = insert.remove(id.as_str());
             // Most of what is linked again comes out as it was.
@@ -274,6 +304,10 @@ fn row_group(row: &Row<'_>) -> rusqlite::Result<Group> {
     let address: Option<Column<IpAddr>> = row.get(11)?;
     Ok((digest, address.map(|Column(ip)| ip.to_canonical())))
 }
+
+/// The time of the event behind the first ?4 from ?2 to ?3.
+pub(super) const END_OF_PART: &str = "SELECT time FROM raw_events
+     WHERE repository = ?1 AND time BETWEEN ?2 AND ?3 ORDER BY time LIMIT 1 OFFSET ?4";
 
 /// All from ?2 to ?3, both included.
 pub(super) const RAW_IN_SPAN: &str = concat!(

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::order::Order;
-use crate::store::{RegistryKey, spans::Spans};
+use crate::store::{RegistryKey, order::Order, spans::Spans};
 
 #[derive(Debug, Default)]
 pub(super) struct Touched {
@@ -47,16 +46,14 @@ impl Touched {
     }
 
     pub(super) fn add(&mut self, id: i64, registry: &RegistryKey, path: &str, start: i64, end: i64) {
+        self.order.add(id);
         self.repositories
             .entry(id)
-            .or_insert_with(|| {
-                self.order.add(id);
-                TouchedRepository {
-                    id,
-                    registry: registry.clone(),
-                    path: path.to_owned(),
-                    spans: Spans::default(),
-                }
+            .or_insert_with(|| TouchedRepository {
+                id,
+                registry: registry.clone(),
+                path: path.to_owned(),
+                spans: Spans::default(),
             })
             .spans
             .add(start, end);
@@ -94,26 +91,41 @@ impl Touched {
 
     /// Makes it outlive a crash, in the transaction of the raw events.
     pub(super) fn save(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(
-            "INSERT INTO unlinked (repository, start, end) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-        )?;
         for touched in self.repositories.values() {
-            for (start, end) in touched.spans.iter() {
-                statement.execute(params![touched.id, start, end])?;
-            }
+            save(connection, touched.id, &touched.spans)?;
         }
         Ok(())
     }
 }
 
 impl TouchedRepository {
-    /// All of it is linked, in the transaction of the logical events.
-    pub(super) fn clear(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// The same repository with these stretches.
+    pub(super) fn with(&self, spans: Spans) -> Self {
+        Self {
+            id: self.id,
+            registry: self.registry.clone(),
+            path: self.path.clone(),
+            spans,
+        }
+    }
+
+    /// All of it is linked but what is left, in the transaction of the logical events.
+    pub(super) fn linked(&self, connection: &Connection, left: &Spans) -> rusqlite::Result<()> {
         let mut statement = connection
             .prepare_cached("DELETE FROM unlinked WHERE repository = ?1 AND start >= ?2 AND end <= ?3")?;
         for (start, end) in self.spans.iter() {
             statement.execute(params![self.id, start, end])?;
         }
-        Ok(())
+        save(connection, self.id, left)
     }
+}
+
+fn save(connection: &Connection, repository: i64, spans: &Spans) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO unlinked (repository, start, end) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    )?;
+    for (start, end) in spans.iter() {
+        statement.execute(params![repository, start, end])?;
+    }
+    Ok(())
 }

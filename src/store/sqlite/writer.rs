@@ -39,7 +39,7 @@ const MOST_WAITING: usize = 1_000;
 /// linked for many events at once, one that is not at once.
 const LINK_SHARE: u32 = 5;
 
-/// Deliveries wait no longer than this for linking, save where one repository needs more.
+/// Deliveries wait no longer than this for linking, save where a part of one repository needs more.
 const LINK_TURN: Duration = Duration::from_millis(5);
 
 /// How long linking rests when the disk refuses.
@@ -433,7 +433,12 @@ impl Writer {
             self.opened.forget();
         }
         match linked {
-            Ok(()) => self.tell(&taken),
+            Ok(left) => {
+                self.tell(&taken);
+                for repository in left {
+                    self.touched.put_back(&repository);
+                }
+            }
             Err(error) if is_fatal(&error) => return Err(error),
             Err(error) => {
                 if !is_passing(&error)
@@ -470,24 +475,30 @@ impl Writer {
         Ok(())
     }
 
+    /// What is left of those that it takes.
     fn link_transaction(
         &mut self,
         taken: &mut Vec<TouchedRepository>,
         until: Instant,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Vec<TouchedRepository>> {
+        let mut left = Vec::new();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         while let Some(repository) = self.touched.pop() {
             taken.push(repository);
             if let Some(repository) = taken.last() {
-                relink::relink(&transaction, &mut self.opened, repository)?;
+                let spans = relink::relink(&transaction, &mut self.opened, repository, until)?;
+                if !spans.is_empty() {
+                    left.push(repository.with(spans));
+                }
             }
             if Instant::now() >= until {
                 break;
             }
         }
-        transaction.commit()
+        transaction.commit()?;
+        Ok(left)
     }
 
     fn tell(&self, linked: &[TouchedRepository]) {

@@ -1,13 +1,17 @@
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use rusqlite::Connection;
 
-use super::Sqlite;
+use super::{
+    super::{opened::Opened, relink, schema, touched::Touched},
+    Sqlite,
+};
 use crate::event::fixture::{at, raw};
 use crate::store::{
     EventReader as _, Select, SqliteStore, StoreError, Upkeep as _, UsageStore as _,
     conformance::{
-        Backend, REPOSITORY, all, append, append_lines, clause, delivery, query, registry, source,
+        Backend, REPOSITORY, all, append, append_lines, clause, delivery, linking::burst, query, registry,
+        source,
     },
 };
 
@@ -210,4 +214,36 @@ async fn what_a_crash_left_unlinked_is_linked_at_the_next_start() {
         .query_row("SELECT count(*) FROM unlinked", [], |row| row.get(0))
         .unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_burst_is_linked_in_parts_and_what_is_left_outlives_a_crash() {
+    let backend = Sqlite::fresh().await;
+    let store = backend.open().await;
+    append(&store, delivery(burst())).await;
+    backend.close(store).await;
+    let mut file = schema::open_writer(&backend.path()).unwrap();
+    file.execute_batch(
+        "DELETE FROM logical_events; DELETE FROM logical_tags;
+         INSERT INTO unlinked SELECT repository, min(time), max(time) FROM raw_events GROUP BY repository",
+    )
+    .unwrap();
+
+    let mut pulls = Vec::new();
+    loop {
+        // As after a crash: all that is known is in the file.
+        let mut touched = Touched::load(&file).unwrap();
+        let Some(repository) = touched.pop() else {
+            break;
+        };
+        let transaction = file.transaction().unwrap();
+        relink::relink(&transaction, &mut Opened::default(), &repository, Instant::now()).unwrap();
+        transaction.commit().unwrap();
+        let count = "SELECT count(*) FROM logical_events WHERE category = 2";
+        pulls.push(file.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap());
+    }
+    assert_eq!(pulls, [1_000, 2_000, 3_000, 3_250]);
+    let count = "SELECT count(*) FROM logical_events";
+    let all: i64 = file.query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(all, 3_250, "no check is left");
 }

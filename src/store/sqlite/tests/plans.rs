@@ -73,6 +73,7 @@ async fn hot_statements_search_by_index() {
         ("ends of a pointer", pointers::ENDED),
         ("later facts", pointers::LATER_POINTS),
         ("raw events to link", relink::RAW_IN_SPAN),
+        ("where a part of them ends", relink::END_OF_PART),
         ("deletes of a request", relink::DELETES_OF_REQUESTS),
         ("raw events of several sources", relink::MERGED),
         ("what sources report", relink::REPORTING),

@@ -1,6 +1,6 @@
 //! Takes records into the file while no store runs on it.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, time::Instant};
 
 use futures::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -63,7 +63,10 @@ impl SqliteWriter {
             write(&transaction, &mut self.ids, record, &mut touched, &mut written)?;
         }
         while let Some(repository) = touched.pop() {
-            relink::relink(&transaction, &mut opened, &repository)?;
+            let left = relink::relink(&transaction, &mut opened, &repository, Instant::now())?;
+            if !left.is_empty() {
+                touched.put_back(&repository.with(left));
+            }
         }
         transaction.commit()?;
         Ok(written)

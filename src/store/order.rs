@@ -1,6 +1,6 @@
 //! Whose turn it is to be linked.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// Of so many the last turn is remembered; that of others was longer ago.
 const REMEMBERED: usize = 10_000;
@@ -18,6 +18,8 @@ pub(super) struct Order {
     turns: HashMap<i64, u64>,
     /// Turns, oldest first.
     history: VecDeque<(i64, u64)>,
+    /// Their ids.
+    ids: HashSet<i64>,
     /// Counts what happens.
     now: u64,
     /// The next turn goes to the one that waits longest.
@@ -25,8 +27,11 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Lines up one that does not wait yet.
+    /// Lines up one, unless it waits already.
     pub(super) fn add(&mut self, id: i64) {
+        if !self.ids.insert(id) {
+            return;
+        }
         self.now += 1;
         let last = self.turns.get(&id).copied().unwrap_or_default();
         self.waiting.insert(self.now, (id, last));
@@ -47,6 +52,7 @@ impl Order {
         self.by_wait = !self.by_wait;
         let (id, last) = self.waiting.remove(&since)?;
         self.rested.remove(&(last, since));
+        self.ids.remove(&id);
         self.remember(id);
         Some(id)
     }
@@ -77,6 +83,16 @@ mod tests {
         let turns: Vec<_> = std::iter::from_fn(|| order.take()).collect();
         assert_eq!(turns, [3, 1, 2]);
         assert!(order.is_empty());
+    }
+
+    #[test]
+    fn who_waits_already_has_one_turn() {
+        let mut order = Order::default();
+        order.add(1);
+        order.add(1);
+        assert_eq!((order.take(), order.take()), (Some(1), None));
+        order.add(1);
+        assert_eq!(order.take(), Some(1), "it may come again");
     }
 
     #[test]
