@@ -29,6 +29,10 @@ use crate::{
     },
 };
 
+/// Each stretch takes half a dozen questions: to link so many events again that lie between two
+/// takes less.
+const FEW: i64 = 16;
+
 /// The repository whose events are linked.
 pub(super) struct Linking<'a> {
     pub(super) session: &'a Session,
@@ -56,7 +60,7 @@ impl Linking<'_> {
     /// transaction.
     pub(super) async fn link(&self, spans: &Spans) -> Result<(), Failure> {
         let mut waited = Spans::default();
-        for (first, last) in spans.iter() {
+        for (first, last) in self.joined(spans).await?.iter() {
             let (changed, raw) = self.stretch(first, last).await?;
             let (told, ()) = try_join!(
                 manifests::learn(self.session, self.repository, &raw),
@@ -83,6 +87,26 @@ impl Linking<'_> {
             self.replace(changed, raw).await?;
         }
         Ok(())
+    }
+
+    /// Stretches with few events between them are one.
+    async fn joined(&self, spans: &Spans) -> Result<Spans, Failure> {
+        let starts: Vec<i64> = spans.iter().skip(1).map(|(start, _)| start).collect();
+        let ends: Vec<i64> = spans.iter().take(starts.len()).map(|(_, end)| end).collect();
+        if starts.is_empty() {
+            return Ok(spans.clone());
+        }
+        let between = self
+            .session
+            .query(BETWEEN, &[&self.repository, &ends, &starts, &(FEW + 1)])
+            .await?;
+        let mut joined = spans.clone();
+        for ((row, end), start) in between.iter().zip(ends).zip(starts) {
+            if get::<i64>(row, 0)? <= FEW {
+                joined.add(end, start);
+            }
+        }
+        Ok(joined)
     }
 
     async fn stretch(&self, first: i64, last: i64) -> Result<(Span, Vec<StoredEvent>), Failure> {
@@ -309,6 +333,14 @@ fn columns(groups: &HashSet<Group>) -> (Vec<&[u8]>, Vec<Vec<u8>>) {
     }
     columns
 }
+
+/// How many events lie between the ends $2 and the starts $3 of stretches that follow each other,
+/// $4 at most.
+pub(super) const BETWEEN: &str = "SELECT (SELECT count(*) FROM (
+         SELECT 1 FROM raw_events e
+         WHERE e.repository = $1 AND e.time > stretch.finish AND e.time < stretch.next LIMIT $4) AS few)
+     FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS stretch (finish, next, place)
+     ORDER BY stretch.place";
 
 /// All from $2 to $3, both included.
 pub(super) const RAW_IN_SPAN: &str = concat!(

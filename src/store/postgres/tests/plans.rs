@@ -302,6 +302,11 @@ async fn plans_that_are_kept_search_by_index() {
             "Index Cond: ((repository = $1) AND (\"time\" >= $2) AND (\"time\" <= $3))",
         ),
         (
+            relink::BETWEEN,
+            nothing(4),
+            "Index Cond: ((repository = $1) AND (\"time\" > stretch.finish) AND (\"time\" < stretch.next))",
+        ),
+        (
             relink::NEIGHBOURS,
             "1, 1, 5, 6, 9, NULL, NULL".to_owned(),
             "Index Cond: ((repository = $1) AND (\"time\" > $4) AND (\"time\" <= $5))",
