@@ -3,7 +3,8 @@
 //! payloads").
 //!
 //! They tell neither pulls nor deletes and no client address. A hook that sends both
-//! events tells each push twice, under two ids.
+//! events tells each push twice, under two ids: what they say of it, which is the same, stands
+//! in for the id of the request that both tell of.
 
 #[cfg(test)]
 mod tests;
@@ -65,7 +66,11 @@ fn event(payload: &Value, delivery: Option<&str>) -> Result<Option<RegistryEvent
         time: detail(Some(package), "updated_at").and_then(fields::time),
         ..fields::event(Category::Push, None, repository)
     };
-    Ok(Some(fields::named(event, delivery)))
+    let request_id = event.time.map(|_| fields::content_id(&event));
+    Ok(Some(fields::named(
+        RegistryEvent { request_id, ..event },
+        delivery,
+    )))
 }
 
 /// GitHub's own samples name the type differently in different places.

@@ -16,7 +16,8 @@ fn each_fixture_brings_what_it_tells() {
             "package-updated",
             &[
                 "Push octo-shop/web/api:v2@22 type application/vnd.oci.image.index.v1+json by alice \
-                 at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000002",
+                 at 2026-03-04T09:30:00Z request sha256:e8c408b631fcec7614cf45f05f34a0c73755e01103b1e736a75824de7fda4514 \
+                 id 5b1f2a60-0000-11f1-8000-000000000002",
             ],
             0,
         ),
@@ -25,20 +26,25 @@ fn each_fixture_brings_what_it_tells() {
             "published-without-a-tag",
             &[
                 "Push octo-shop/web@33 type application/vnd.oci.image.index.v1+json by alice \
-                 at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000003",
+                 at 2026-03-04T09:30:00Z request sha256:796632a28bca18c4f20b14fce2918d9696c48e2a68ae2da394a9bacb525f8252 \
+                 id 5b1f2a60-0000-11f1-8000-000000000003",
             ],
             0,
         ),
         (
             "published-without-a-version",
-            &["Push octo-shop/web by alice at 2026-03-04T09:30:00Z"],
+            &[
+                "Push octo-shop/web by alice at 2026-03-04T09:30:00Z \
+                 request sha256:f16724fc273c782dca3fd9746aa886102411f33d4d95bbc1ab81a71a834fbc63",
+            ],
             0,
         ),
         (
             "registry-package-published",
             &[
                 "Push octo-shop/web:v1@11 type application/vnd.oci.image.index.v1+json by alice \
-                 at 2026-03-04T09:30:00Z id 5b1f2a60-0000-11f1-8000-000000000001",
+                 at 2026-03-04T09:30:00Z request sha256:aa5573bf84060b3b7645689b56ec7a99bc313758825cd823fbb7422518ce1ce1 \
+                 id 5b1f2a60-0000-11f1-8000-000000000001",
             ],
             0,
         ),

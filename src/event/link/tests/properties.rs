@@ -24,7 +24,8 @@ fn line() -> impl Strategy<Value = String> {
     let request = (time.clone(), client, method, tag, content, late).prop_map(
         |(time, client, method, tag, content, late)| {
             let received = time + late;
-            format!("{time} {client} {method} {tag} {content} received={received}")
+            let request = if method == "PUT" { "request=p" } else { "" };
+            format!("{time} {client} {method} {tag} {content} {request} received={received}")
         },
     );
     let target = ["v1 -", "v2 -", "- @A", "- @B", "v1 @A", "- -"];

@@ -47,6 +47,29 @@ fn a_push_that_harbor_tells_by_webhook_and_in_its_audit_log_is_one() {
 }
 
 #[test]
+fn a_push_that_github_tells_in_both_of_its_events_is_one() {
+    let github = Fixtures(Format::GitHub);
+    let one = github.body("registry-package-published");
+    let again = json!({
+        "action": one["action"],
+        "package": one["registry_package"],
+        "sender": one["sender"],
+    });
+    let mut raw = Vec::new();
+    for (delivery, late) in [("1", 0.0), ("2", 1.0)] {
+        let body = if delivery == "1" { &one } else { &again };
+        let mut told = told("webhook", Format::GitHub, body, late);
+        told[0].event.id = delivery.to_owned();
+        raw.extend(told);
+    }
+    let made = made(&raw);
+    let [push] = made.as_slice() else {
+        panic!("{made:?}");
+    };
+    assert_eq!((push.id.as_str(), push.raw_count), ("1", 2));
+}
+
+#[test]
 fn a_push_that_ecr_tells_as_an_action_and_in_its_trail_is_one() {
     let ecr = Fixtures(Format::AmazonECR);
     let mut raw = told("actions", Format::AmazonECR, &ecr.body("image-action-push"), 0.0);

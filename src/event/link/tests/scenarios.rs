@@ -337,6 +337,33 @@ fn a_child_pushed_by_tag_or_by_another_or_after_the_index_is_a_push_of_its_own()
 }
 
 #[test]
+fn a_push_told_twice_with_one_request_id_is_one() {
+    becomes(
+        "A",
+        "again 0.0 n PUT v1 @A received=1.0 request=r
+         first 0.0 n PUT v1 @A received=0.5 request=r",
+        "first Push v1 @A x2",
+    );
+}
+
+#[test]
+fn pushes_of_other_requests_times_tags_or_digests_are_others() {
+    becomes(
+        "AB",
+        "one   0.0 n PUT v1 @A request=r
+         three 0.0 n PUT v2 @A request=r
+         four  0.0 n PUT v1 @B request=r
+         two   0.0 n PUT v1 @A request=s
+         five  0.1 n PUT v1 @A request=r",
+        "four Push v1 @B x1
+         one Push v1 @A x1
+         three Push v2 @A x1
+         two Push v1 @A x1
+         five Push v1 @A x1",
+    );
+}
+
+#[test]
 fn looks_of_a_client_before_its_push_are_checks() {
     becomes(
         "A",
