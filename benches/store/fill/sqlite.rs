@@ -41,7 +41,7 @@ fn copy_days(path: &Path) -> Result<()> {
         format!(
             "INSERT INTO logical_events
              SELECT repository, category, time + ?2, {id}, target, tags, tagged, {digest}, address,
-                 address_source, raw_count
+                 address_source, raw_count, media_type, actor, user_agent
              FROM logical_events WHERE repository = 1 AND category BETWEEN 1 AND 3 AND time < ?3"
         ),
         format!(
