@@ -34,6 +34,11 @@ pub fn short(random: u64) -> Duration {
     below(FIRST, random)
 }
 
+/// A wait of about this, from half of it to half as much again: where several try again at a steady pace.
+pub fn about(wait: Duration, random: u64) -> Duration {
+    wait / 2 + below(wait, random)
+}
+
 fn bound(first: Duration, failures: u32) -> Duration {
     first
         .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)))
@@ -73,6 +78,14 @@ mod tests {
                 .into_iter()
                 .all(|wait| wait >= FIRST_DENIED / 2 && wait <= FIRST_DENIED)
         );
+    }
+
+    #[test]
+    fn a_steady_pace_is_kept_about() {
+        let wait = Duration::from_secs(2);
+        let waits: Vec<_> = (0..1000).map(|_| about(wait, random())).collect();
+        assert!(waits.iter().all(|one| *one >= wait / 2 && *one < wait * 3 / 2));
+        assert!(waits.iter().any(|one| *one < wait) && waits.iter().any(|one| *one > wait));
     }
 
     #[test]

@@ -23,7 +23,10 @@ use super::{
     turns::{RETRY, Turns},
     values::get,
 };
-use crate::store::{RegistryKey, StoreError, spans::Spans};
+use crate::{
+    backoff::{about, random},
+    store::{RegistryKey, StoreError, spans::Spans},
+};
 
 /// What other operators and earlier runs left unlinked is looked for this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -166,7 +169,7 @@ impl Linker {
                 }
             }
             if !held.is_empty() {
-                tokio::time::sleep(RETRY).await;
+                tokio::time::sleep(about(RETRY, random())).await;
             }
             repositories = held;
         }

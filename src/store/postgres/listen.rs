@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{changes::CHANNEL, failure::Failure};
+use crate::backoff::{about, random};
 
-/// How long until a connection that was lost is made again.
+/// About how long until a connection that was lost is made again.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Listens until it is cancelled. What is missed is found by looking.
@@ -28,7 +29,7 @@ pub(super) async fn listen(
             if let Err(error) = follow(&config, &tls, &own, &hints).await {
                 debug!(%error, "not listening for changes of other operators");
             }
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(about(RETRY, random())).await;
         }
     };
     let _: Option<()> = cancel.run_until_cancelled(listening).await;

@@ -13,7 +13,10 @@ use super::{
     keeping,
     session::{Database, within},
 };
-use crate::store::{RegistryKey, StoreError, accounts::Accounts, batch::Batch};
+use crate::{
+    backoff::{about, random},
+    store::{RegistryKey, StoreError, accounts::Accounts, batch::Batch},
+};
 
 const WRITE_WITHIN: Duration = Duration::from_secs(6);
 const RETRY: Duration = Duration::from_secs(1);
@@ -82,7 +85,7 @@ impl Refusals {
             loop {
                 self.unwritten.notified().await;
                 while within(WRITE_WITHIN, self.write()).await.is_err() {
-                    tokio::time::sleep(RETRY).await;
+                    tokio::time::sleep(about(RETRY, random())).await;
                 }
             }
         };

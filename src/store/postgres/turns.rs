@@ -1,19 +1,22 @@
 //! When the linker may turn to which repository.
 
-use std::{collections::VecDeque, future::pending, time::Duration};
+use std::{collections::BTreeSet, future::pending, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::store::order::Order;
+use crate::{
+    backoff::{about, random},
+    store::order::Order,
+};
 
-/// How long a repository is left alone that another operator is at.
+/// About how long a repository is left alone that another operator is at.
 pub(super) const RETRY: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct Turns {
     order: Order,
-    /// Those that another operator is at, in the order in which they may be tried again.
-    held: VecDeque<(Instant, i64)>,
+    /// Those that another operator is at, by when they may be tried again.
+    held: BTreeSet<(Instant, i64)>,
     /// Nobody has a turn before.
     rest: Instant,
 }
@@ -22,7 +25,7 @@ impl Turns {
     pub(super) fn new() -> Self {
         Self {
             order: Order::default(),
-            held: VecDeque::new(),
+            held: BTreeSet::new(),
             rest: Instant::now(),
         }
     }
@@ -36,7 +39,8 @@ impl Turns {
 
     /// Another operator is at this one.
     pub(super) fn hold(&mut self, repository: i64) {
-        self.held.push_back((Instant::now() + RETRY, repository));
+        self.held
+            .insert((Instant::now() + about(RETRY, random()), repository));
     }
 
     /// Nobody has a turn for so long.
@@ -48,11 +52,14 @@ impl Turns {
     pub(super) async fn next(&mut self) -> i64 {
         loop {
             let now = Instant::now();
-            while let Some((_, held)) = self.held.pop_front_if(|(until, _)| *until <= now) {
+            while let Some(&(until, held)) = self.held.first()
+                && until <= now
+            {
+                self.held.pop_first();
                 self.order.add(held);
             }
             if self.order.is_empty() {
-                match self.held.front() {
+                match self.held.first() {
                     Some((until, _)) => sleep_until(*until).await,
                     None => pending().await,
                 }
@@ -100,7 +107,7 @@ mod tests {
         assert_eq!(turns.next().await, 2);
         assert_eq!(begun.elapsed(), Duration::ZERO);
         assert_eq!(turns.next().await, 1);
-        assert!(begun.elapsed() >= RETRY);
+        assert!(begun.elapsed() >= RETRY / 2);
         turns.hold(1);
         turns.rest(SECOND);
         turns.add([2]);
