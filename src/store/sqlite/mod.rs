@@ -42,6 +42,7 @@ use std::{
         mpsc::{self, Sender},
     },
     thread::JoinHandle,
+    time::Instant,
 };
 
 use futures::future::BoxFuture;
@@ -273,12 +274,15 @@ impl Upkeep for SqliteStore {
         Box::pin(async move {
             let mut step = PurgeStep::begin(registry, nanoseconds(before));
             loop {
+                let begun = Instant::now();
                 let (next, more) = self.ask(|reply| Command::Purge { step, reply }).await?;
                 if !more {
                     self.change_keeping(KeepingChange::HandBack).await?;
                     return Ok(next.purged);
                 }
                 step = next;
+                // At most half of the writer's time.
+                tokio::time::sleep(begun.elapsed()).await;
             }
         })
     }

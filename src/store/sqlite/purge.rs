@@ -19,8 +19,8 @@ use crate::{
     store::{Purged, RegistryKey},
 };
 
-/// Most rows looked at in one step …
-const STEP_ROWS: u32 = 500;
+/// Most rows looked at in one step, for which deliveries wait …
+const STEP_ROWS: u32 = 100;
 /// … and the longest time after which it looks no further.
 const STEP_TIME: Duration = Duration::from_millis(5);
 
