@@ -21,6 +21,7 @@ mod purge;
 mod questions;
 mod reads;
 mod server;
+mod sharded;
 
 use clap::{Parser, Subcommand};
 
@@ -39,7 +40,7 @@ struct Arguments {
 enum Task {
     /// Durable appends beside raw batched inserts of the same rows.
     Appends(appends::Options),
-    /// The same in `PostgreSQL`.
+    /// The same in `PostgreSQL`, one server and spread over three.
     Postgres(appends::Options),
     /// Event line and summary of one large repository, and appends while its oldest days are purged.
     Reads(reads::Options),

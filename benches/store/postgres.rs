@@ -1,5 +1,5 @@
-//! Durable appends to `PostgreSQL` beside raw batched inserts of the same rows into the same
-//! server, in one run.
+//! Durable appends to `PostgreSQL`, one server and spread over three, beside raw batched inserts of
+//! the same rows into one server, in one run.
 
 use std::{
     sync::Arc,
@@ -18,6 +18,7 @@ use crate::{
     appends::{Options, append_all, deliveries, event},
     numbers::{percentile, rate},
     server::connect,
+    sharded::Sharded,
 };
 
 /// The same columns in one table with its key: no duplicate check, no facts, no linking.
@@ -34,6 +35,7 @@ const INSERT: &str = "INSERT INTO events
 pub(crate) async fn run(&Options { events }: &Options) -> Result<()> {
     let server = PostgresServer::start().await?;
     let administrator = connect(&server.url("postgres")).await?;
+    let sharded = Sharded::start().await?;
     for (number, (rows, clients, size)) in [(1, 1, 1), (100, 100, 1), (1000, 10, 100)]
         .into_iter()
         .enumerate()
@@ -50,17 +52,24 @@ pub(crate) async fn run(&Options { events }: &Options) -> Result<()> {
             administrator
                 .batch_execute(&format!("CREATE DATABASE {database}"))
                 .await?;
-            let deliveries = deliveries(few, size, repositories);
-            let measured = through_the_store(&server.url(&database), deliveries, clients).await?;
-            let (acknowledged, linked) = (rate(few, measured.acknowledged), rate(few, measured.linked));
-            println!(
-                "  store, {clients} clients, {size} a delivery, {repositories} repositories: {acknowledged:.0} \
-                 acknowledged/s ({:.0} % of raw), {linked:.0} linked/s ({:.0} %), append p50 {:?} p99 {:?}",
-                acknowledged / raw * 100.0,
-                linked / raw * 100.0,
-                percentile(&measured.latencies, 50),
-                percentile(&measured.latencies, 99),
-            );
+            let layouts = [
+                ("one server", server.url(&database)),
+                ("three shards", sharded.database(&database).await?),
+            ];
+            for (layout, url) in layouts {
+                let deliveries = deliveries(few, size, repositories);
+                let measured = through_the_store(&url, deliveries, clients).await?;
+                let (acknowledged, linked) = (rate(few, measured.acknowledged), rate(few, measured.linked));
+                println!(
+                    "  {layout}, {clients} clients, {size} a delivery, {repositories} repositories: \
+                     {acknowledged:.0} acknowledged/s ({:.0} % of raw), {linked:.0} linked/s ({:.0} %), \
+                     append p50 {:?} p99 {:?}",
+                    acknowledged / raw * 100.0,
+                    linked / raw * 100.0,
+                    percentile(&measured.latencies, 50),
+                    percentile(&measured.latencies, 99),
+                );
+            }
         }
     }
     Ok(())
