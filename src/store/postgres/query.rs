@@ -33,7 +33,10 @@ macro_rules! sql {
         }
     };
     (@within $time:literal, $id:literal) => {
+        // How many rows lie between is guessed from the times alone: of the pairs it would take a
+        // part of all rows before and after, and read the whole table.
         concat!(
+            " AND ", $time, " >= $3::bigint AND ", $time, " <= $5::bigint",
             " AND (", $time, ", ", $id, ") >= ($3::bigint, $4::bytea) AND (",
             $time, ", ", $id, ") < ($5::bigint, $6::bytea)"
         )
