@@ -9,7 +9,7 @@ use std::{
 use image_usage_operator::{
     event::RegistryEvent,
     image::Digest,
-    store::{Delivery, PostgresOptions, PostgresStore, Upkeep},
+    store::{Delivery, Upkeep},
 };
 use local_cluster::PostgresServer;
 
@@ -17,7 +17,7 @@ use crate::{
     Result,
     appends::{Options, append_all, deliveries, event},
     numbers::{percentile, rate},
-    server::connect,
+    server::{connect, make_database, open},
     sharded::Sharded,
 };
 
@@ -34,26 +34,19 @@ const INSERT: &str = "INSERT INTO events
 
 pub(crate) async fn run(&Options { events }: &Options) -> Result<()> {
     let server = PostgresServer::start().await?;
-    let administrator = connect(&server.url("postgres")).await?;
     let sharded = Sharded::start().await?;
     for (number, (rows, clients, size)) in [(1, 1, 1), (100, 100, 1), (1000, 10, 100)]
         .into_iter()
         .enumerate()
     {
         let few = if rows == 1 { events / 20 } else { events };
-        let database = format!("raw_{number}");
-        administrator
-            .batch_execute(&format!("CREATE DATABASE {database}"))
-            .await?;
-        let raw = rate(few, raw(&server.url(&database), few, rows).await?);
+        let url = make_database(&server, &format!("raw_{number}")).await?;
+        let raw = rate(few, raw(&url, few, rows).await?);
         println!("raw unnest insert into PostgreSQL, {rows} a commit: {raw:.0} rows/s");
         for repositories in [200, 1] {
             let database = format!("store_{number}_{repositories}");
-            administrator
-                .batch_execute(&format!("CREATE DATABASE {database}"))
-                .await?;
             let layouts = [
-                ("one server", server.url(&database)),
+                ("one server", make_database(&server, &database).await?),
                 ("three shards", sharded.database(&database).await?),
             ];
             for (layout, url) in layouts {
@@ -133,9 +126,7 @@ struct Measured {
 }
 
 async fn through_the_store(url: &str, deliveries: Vec<Delivery>, clients: usize) -> Result<Measured> {
-    let Ok(url) = url.parse();
-    let options = PostgresOptions { url, ca_file: None };
-    let store = Arc::new(PostgresStore::open(&options, |_, _| {}).await?);
+    let store = Arc::new(open(url).await?);
     let begun = Instant::now();
     let latencies = append_all(&store, deliveries, clients).await?;
     let acknowledged = begun.elapsed();

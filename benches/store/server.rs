@@ -39,14 +39,27 @@ impl Server {
     }
 
     pub(crate) async fn store(&self) -> Result<PostgresStore> {
-        let Ok(url) = self.url().parse();
-        let options = PostgresOptions { url, ca_file: None };
-        Ok(PostgresStore::open(&options, |_, _| {}).await?)
+        open(&self.url()).await
     }
 
     fn url(&self) -> String {
         self.0.url("postgres")
     }
+}
+
+pub(crate) async fn open(url: &str) -> Result<PostgresStore> {
+    let Ok(url) = url.parse();
+    let options = PostgresOptions { url, ca_file: None };
+    Ok(PostgresStore::open(&options, |_, _| {}).await?)
+}
+
+/// A new database of a server.
+pub(crate) async fn make_database(server: &PostgresServer, name: &str) -> Result<String> {
+    connect(&server.url("postgres"))
+        .await?
+        .batch_execute(&format!("CREATE DATABASE {name}"))
+        .await?;
+    Ok(server.url(name))
 }
 
 pub(crate) async fn connect(url: &str) -> Result<Client> {

@@ -1,9 +1,12 @@
 //! A coordinator and three shards, laid out as `docs/postgresql-sharding.sql` says, all on this machine.
 
-use image_usage_operator::store::{PostgresOptions, PostgresStore, Upkeep};
+use image_usage_operator::store::Upkeep;
 use local_cluster::PostgresServer;
 
-use crate::{Result, server::connect};
+use crate::{
+    Result,
+    server::{connect, make_database, open},
+};
 
 const SHARDS: usize = 3;
 const SCRIPT: &str = include_str!("../../docs/postgresql-sharding.sql");
@@ -45,16 +48,7 @@ impl Sharded {
 }
 
 async fn with_schema(server: &PostgresServer, name: &str) -> Result<String> {
-    let administrator = connect(&server.url("postgres")).await?;
-    administrator
-        .batch_execute(&format!("CREATE DATABASE {name}"))
-        .await?;
-    let url = server.url(name);
-    let Ok(parsed) = url.parse();
-    let options = PostgresOptions {
-        url: parsed,
-        ca_file: None,
-    };
-    PostgresStore::open(&options, |_, _| {}).await?.close().await?;
+    let url = make_database(server, name).await?;
+    open(&url).await?.close().await?;
     Ok(url)
 }
