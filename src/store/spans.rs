@@ -70,6 +70,7 @@ mod tests {
         );
         assert_eq!(spans(&[(i64::MIN, i64::MIN), (i64::MAX, i64::MAX)]).len(), 2);
     }
+
     #[test]
     fn a_stretch_contains_both_of_its_ends() {
         let mut spans = Spans::default();

@@ -46,14 +46,16 @@ impl Touched {
     }
 
     pub(super) fn add(&mut self, id: i64, registry: &RegistryKey, path: &str, start: i64, end: i64) {
-        self.order.add(id);
         self.repositories
             .entry(id)
-            .or_insert_with(|| TouchedRepository {
-                id,
-                registry: registry.clone(),
-                path: path.to_owned(),
-                spans: Spans::default(),
+            .or_insert_with(|| {
+                self.order.add(id);
+                TouchedRepository {
+                    id,
+                    registry: registry.clone(),
+                    path: path.to_owned(),
+                    spans: Spans::default(),
+                }
             })
             .spans
             .add(start, end);
