@@ -20,7 +20,7 @@ pub enum LogicalCategory {
 /// What one client did, made of one or several raw events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogicalEvent {
-    /// Id of the raw event that decides (of a pull, the GET's); it never changes.
+    /// Id of the raw event that decides (of a pull, the GET's); like the time, it never changes.
     pub id: String,
     pub category: LogicalCategory,
     /// Set exactly for deletes.
@@ -39,6 +39,14 @@ pub struct LogicalEvent {
     pub time_source: TimeSource,
     /// How many raw events it is made of, 1 or more.
     pub raw_count: i64,
+}
+
+impl LogicalEvent {
+    /// That of the raw event that decides.
+    #[must_use]
+    pub fn place(&self) -> (Timestamp, &str) {
+        (self.time, &self.id)
+    }
 }
 
 /// How an event belongs to the image that was asked for.

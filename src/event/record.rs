@@ -41,8 +41,8 @@ pub struct SourceAddress {
 /// that is not about a manifest, a tag or a repository never become one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryEvent {
-    /// The format's own id, or a key made of the content where it has none: within
-    /// one registry the same id again is the same event.
+    /// The format's own id, or a key made of the content where it has none: within one
+    /// repository the same id with the same time of its own, or again none, is the same event.
     pub id: String,
     pub category: Category,
     /// Set exactly when `category` is `Delete`.
@@ -102,5 +102,11 @@ impl StoredEvent {
             time_source,
             event,
         }
+    }
+
+    /// What it is known by in its repository, and its place in the order of events.
+    #[must_use]
+    pub fn place(&self) -> (Timestamp, &str) {
+        (self.time, &self.event.id)
     }
 }

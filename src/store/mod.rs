@@ -133,7 +133,7 @@ impl StoreError {
 /// Appends deliveries. The future resolves after the commit is durable.
 ///
 /// An event that is delivered again says the same id and the same time of its own, or again none:
-/// a store may take one with another time for another event.
+/// one with another time is another event.
 pub trait EventLog: Send + Sync + 'static {
     fn append(&self, delivery: Delivery) -> BoxFuture<'_, Result<Appended, StoreError>>;
     /// Notes that a delivery of a source was refused without the store, or before it answered. As where the store

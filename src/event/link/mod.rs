@@ -13,7 +13,7 @@
 //!    - its deletes that share a request id with a delete whose time lies in `changed`
 //!      or, where deletes are `merged`, in their stretch, whatever their own time;
 //! 3. [`Relink::replacement`] of these (more raw events do no harm): delete the
-//!    logical events with the ids in `remove`, insert those in `insert`.
+//!    logical events that those in `deciding` decide, insert those in `insert`.
 //!
 //! Then the logical events kept are always those that [`link`] makes of the raw events kept.
 //! To run it twice, or over a stretch wider than needed, changes nothing.
@@ -57,7 +57,8 @@ pub const LATE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Makes logical events of the raw events of one repository; oldest first (time, then id).
 ///
-/// The same id twice is one raw event: the one received first.
+/// The same id twice, with the same time of its own or none, is one raw event: the one received
+/// first.
 #[must_use]
 pub fn link(raw: &[StoredEvent], facts: &impl DigestFacts) -> Vec<LogicalEvent> {
     let raw = ordered(raw);
@@ -68,7 +69,7 @@ pub fn link(raw: &[StoredEvent], facts: &impl DigestFacts) -> Vec<LogicalEvent> 
     made.extend(sources::acts(each(&raw, Category::Delete, |raw| {
         deletes::deletes(raw, facts)
     })));
-    made.sort_by(|one, other| (one.time, &one.id).cmp(&(other.time, &other.id)));
+    made.sort_by(|one, other| one.place().cmp(&other.place()));
     made
 }
 
@@ -106,13 +107,13 @@ fn each<'a>(
     sources.values().map(|raw| acts(raw)).collect()
 }
 
-/// In order of (time, id), each id once.
+/// In order of (time, id), each once.
 fn ordered(raw: &[StoredEvent]) -> Vec<&StoredEvent> {
     let mut ordered: Vec<&StoredEvent> = raw.iter().collect();
     ordered.sort_by_key(|stored| (stored.received, stored.time));
     let mut seen = HashSet::with_capacity(ordered.len());
-    ordered.retain(|stored| seen.insert(stored.event.id.as_str()));
-    ordered.sort_by_key(|stored| (stored.time, &stored.event.id));
+    ordered.retain(|stored| seen.insert((&stored.event.id, stored.event.time)));
+    ordered.sort_by_key(|stored| stored.place());
     ordered
 }
 

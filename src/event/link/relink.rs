@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,11 +33,12 @@ pub struct Merged {
     touched: Span,
 }
 
-/// Ids of logical events to delete (some of them may not exist), and the logical
-/// events to insert after that: only ones whose id is in `remove`.
+/// What becomes of logical events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Replacement {
-    pub remove: Vec<String>,
+pub struct Replacement<'a> {
+    /// Raw events in their order, each once: what they decide is to be deleted, if it is there.
+    pub deciding: Vec<&'a StoredEvent>,
+    /// To be inserted after that. One of `deciding` decides each.
     pub insert: Vec<LogicalEvent>,
 }
 
@@ -90,20 +91,24 @@ impl Relink {
 
     /// What to write, given the raw events that the module asks for.
     #[must_use]
-    pub fn replacement(&self, raw: &[StoredEvent], facts: &impl DigestFacts) -> Replacement {
+    pub fn replacement<'a>(&self, raw: &'a [StoredEvent], facts: &impl DigestFacts) -> Replacement<'a> {
         let touched = self.touched(raw, facts.has_edges());
         let insert: Vec<_> = link(raw, facts)
             .into_iter()
-            .filter(|made| touched.contains(made.id.as_str()))
+            .filter(|made| touched.contains_key(&made.place()))
             .collect();
         Replacement {
-            remove: touched.into_iter().map(str::to_owned).collect(),
+            deciding: touched.into_values().collect(),
             insert,
         }
     }
 
-    /// Ids of the raw events whose logical event may be another now, or begin or cease to be.
-    fn touched<'a>(&self, raw: &'a [StoredEvent], edges: bool) -> BTreeSet<&'a str> {
+    /// The raw events whose logical event may be another now, or begin or cease to be.
+    fn touched<'a>(
+        &self,
+        raw: &'a [StoredEvent],
+        edges: bool,
+    ) -> BTreeMap<(Timestamp, &'a str), &'a StoredEvent> {
         let changed = self.changed;
         let (heads, others) = if edges {
             let both = changed.widened(PAIRING, PAIRING * 2);
@@ -132,7 +137,7 @@ impl Relink {
                     (None, Category::Pull | Category::Push) => others.contains(stored.time),
                 },
             )
-            .map(|stored| stored.event.id.as_str())
+            .map(|stored| (stored.place(), stored))
             .collect()
     }
 }

@@ -92,17 +92,17 @@ pub(super) fn pulls(sources: Vec<Vec<Act<'_>>>) -> Vec<LogicalEvent> {
 
     let pulls = merge(gets);
     // The pull that each HEAD is part of.
-    let pull_of: HashMap<&str, usize> = pulls
+    let pull_of: HashMap<_, usize> = pulls
         .iter()
         .enumerate()
         .flat_map(|(place, pull)| {
             let heads = pull.acts().filter_map(|act| act.head);
-            heads.map(move |head| (head.event.id.as_str(), place))
+            heads.map(move |head| (head.place(), place))
         })
         .collect();
     let mut made: Vec<LogicalEvent> = pulls.into_iter().filter_map(whole).collect();
     for look in merge(heads) {
-        let pull = |act: &Act<'_>| pull_of.get(act.decides.event.id.as_str()).copied();
+        let pull = |act: &Act<'_>| pull_of.get(&act.place()).copied();
         let looks = look.in_order();
         match looks.iter().find_map(pull) {
             None => made.extend(joined(looks)),
@@ -176,7 +176,7 @@ impl Act<'_> {
     }
 
     fn place(&self) -> (Timestamp, &str) {
-        (self.decides.time, &self.decides.event.id)
+        self.decides.place()
     }
 
     fn has_own_time(&self) -> bool {

@@ -112,6 +112,46 @@ pub(crate) async fn the_same_event_again_changes_nothing<B: Backend>() {
     assert_eq!(before, ["g2 Pull v1 @A x1", "g1 Pull v1 @A x1"]);
 }
 
+pub(crate) async fn an_id_that_comes_again_with_another_time_is_another_event<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    // As a shipper that numbers lines afresh when it starts.
+    let lines = "x 1 a GET v1 @A
+x 2 b GET v1 @B
+y 3 a GET v1 @C
+x 90 a GET v1 @A";
+    append_lines(&backend, &store, lines).await;
+    let again = append(&store, delivery(raws(lines))).await;
+    assert_eq!((again.stored, again.duplicates), (0, 4));
+    let found = all(&store).await;
+    assert_eq!(
+        found,
+        [
+            "x Pull v1 @A x1",
+            "y Pull v1 @C x1",
+            "x Pull v1 @B x1",
+            "x Pull v1 @A x1"
+        ]
+    );
+
+    // What is linked again takes no other with it that has the same id, whichever lies between.
+    append_lines(&backend, &store, "h1 0.9 a HEAD v1 @A\nh2 2.9 a HEAD v1 @C").await;
+    let found = all(&store).await;
+    assert_eq!(
+        found,
+        [
+            "x Pull v1 @A x1",
+            "y Pull v1 @C x2",
+            "x Pull v1 @B x1",
+            "x Pull v1 @A x2"
+        ]
+    );
+    assert_eq!(
+        ids(&store, Select::Tag("v1".to_owned())).await,
+        ["x", "y", "x", "x"]
+    );
+}
+
 pub(crate) async fn what_is_new_of_a_delivery_is_stored_beside_what_is_there<B: Backend>() {
     let backend = B::fresh().await;
     let store = backend.open().await;

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 
 use super::{Backend, all, append, append_lines, ask, clause, delivery, query};
@@ -159,17 +161,27 @@ fn line(id: String) -> impl Strategy<Value = StoredEvent> {
 }
 
 fn lines() -> impl Strategy<Value = Vec<StoredEvent>> {
-    // Registries give ids of both sorts; a store may write UUIDs in another way.
-    (1..40_usize, any::<bool>()).prop_flat_map(|(count, uuids)| {
-        let id = |number| {
-            if uuids {
-                format!("5e0f3c1a-0000-4000-8000-{number:012}")
-            } else {
-                format!("e{number}")
-            }
-        };
-        (0..count).map(|number| line(id(number))).collect::<Vec<_>>()
-    })
+    // Registries give ids of both sorts, and some give them again; a store may write UUIDs in another way.
+    (
+        1..40_usize,
+        any::<bool>(),
+        prop_oneof![3 => Just(usize::MAX), 1 => Just(5)],
+    )
+        .prop_flat_map(|(count, uuids, again)| {
+            let id = |number| {
+                if uuids {
+                    format!("5e0f3c1a-0000-4000-8000-{number:012}")
+                } else {
+                    format!("e{number}")
+                }
+            };
+            let lines: Vec<_> = (0..count).map(|number| line(id(number % again))).collect();
+            lines.prop_map(|mut events| {
+                let mut seen = HashSet::new();
+                events.retain(|stored| seen.insert((stored.time, stored.event.id.clone())));
+                events
+            })
+        })
 }
 
 /// Deliveries of one to four events each, in the order they come.

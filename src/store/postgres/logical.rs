@@ -8,7 +8,7 @@ use super::{
     session::{Parameters, Session},
     values::{
         Numbered, digest_bytes, get, id, id_bytes, ip_bytes, media_type_bytes, nanoseconds, number,
-        optional_digest, optional_media_type, optional_number, origin, origin_number, time,
+        optional_digest, optional_media_type, optional_number, origin, origin_number, place_bytes, time,
     },
 };
 use crate::event::{LogicalCategory, LogicalEvent};
@@ -212,6 +212,8 @@ pub(super) struct Gone<'a> {
 #[derive(Debug, Default)]
 struct Parted<'a> {
     id: Vec<Vec<u8>>,
+    /// Time and id, as [`place_bytes`] writes them.
+    place: Vec<Vec<u8>>,
     tag: Vec<&'a str>,
     times: Option<(i64, i64)>,
 }
@@ -224,7 +226,9 @@ impl<'a> Gone<'a> {
             Delete | UnresolvedDelete => &mut self.deletes,
             Push | Pull | Check => &mut self.others,
         };
-        some.id.push(id_bytes(&event.id));
+        let id = id_bytes(&event.id);
+        some.place.push(place_bytes(time, &id));
+        some.id.push(id);
         some.tag.extend(event.tags.iter().map(String::as_str));
         let (first, last) = some.times.unwrap_or((time, time));
         some.times = Some((first.min(time), last.max(time)));
@@ -239,26 +243,35 @@ impl<'a> Gone<'a> {
 
 impl Parted<'_> {
     async fn delete(&self, session: &Session, repository: i64, categories: &[i16]) -> Result<(), Failure> {
-        let Self { id, tag, times } = self;
+        let Self {
+            id,
+            place,
+            tag,
+            times,
+        } = self;
         let Some((first, last)) = times else {
             return Ok(());
         };
         session
-            .query_by_values(DELETE, &[&repository, &categories, first, last, id])
+            .query_by_values(DELETE, &[&repository, &categories, first, last, id, place])
             .await?;
         if !tag.is_empty() {
             session
-                .query_by_values(DELETE_TAGS, &[&repository, &categories, first, last, id, tag])
+                .query_by_values(
+                    DELETE_TAGS,
+                    &[&repository, &categories, first, last, id, place, tag],
+                )
                 .await?;
         }
         Ok(())
     }
 }
 
-/// An id is that of one event: the times only narrow the search.
+/// Times and ids only narrow the search: another event may have one of these ids.
 pub(super) const DELETE: &str = "DELETE FROM logical_events
-     WHERE repository = $1 AND category = ANY ($2) AND time >= $3 AND time <= $4 AND id = ANY ($5)";
+     WHERE repository = $1 AND category = ANY ($2) AND time >= $3 AND time <= $4 AND id = ANY ($5)
+         AND (int8send(time) || id) = ANY ($6)";
 
 pub(super) const DELETE_TAGS: &str = "DELETE FROM logical_tags
      WHERE repository = $1 AND category = ANY ($2) AND time >= $3 AND time <= $4 AND id = ANY ($5)
-         AND tag = ANY ($6)";
+         AND (int8send(time) || id) = ANY ($6) AND tag = ANY ($7)";

@@ -14,7 +14,7 @@ use super::{
     partitions::Partitions,
     schema::repository_lock,
     session::{Database, Session, within},
-    values::{LOGICAL_CATEGORIES, Numbered, get},
+    values::{LOGICAL_CATEGORIES, Numbered, get, place_bytes},
 };
 use crate::{
     event::LogicalCategory,
@@ -142,7 +142,7 @@ pub(super) async fn purge_logical(
             .query(DELETE_LOGICAL, &[&repository, &number, &from, &to, &before])
             .await?;
         let mut facts: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-        let mut with_tags: Vec<Vec<u8>> = Vec::new();
+        let (mut with_tags, mut places): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
         let mut changed = Vec::with_capacity(gone.len());
         for row in &gone {
             let time: i64 = get(row, 0)?;
@@ -151,7 +151,9 @@ pub(super) async fn purge_logical(
             if names.is_empty() {
                 names.push(String::new());
             } else {
-                with_tags.push(get(row, 1)?);
+                let id: Vec<u8> = get(row, 1)?;
+                places.push(place_bytes(time, &id));
+                with_tags.push(id);
             }
             for tag in names {
                 let (first, last) = facts.entry(tag).or_insert((time, time));
@@ -163,7 +165,7 @@ pub(super) async fn purge_logical(
         session
             .execute(
                 DELETE_TAGS,
-                &[&repository, &number, &from, &to, &with_tags, &names],
+                &[&repository, &number, &from, &to, &with_tags, &places, &names],
             )
             .await?;
         keep_facts(session, repository, number, &facts).await?;
@@ -284,10 +286,10 @@ pub(super) const DELETE_LOGICAL: &str = "DELETE FROM logical_events
      WHERE repository = $1 AND category = $2 AND time >= $3 AND time < $4 AND received < $5
      RETURNING time, id, tags";
 
-/// An id is that of one event: the times only narrow the search.
+/// Times and ids only narrow the search: another event may have one of these ids.
 pub(super) const DELETE_TAGS: &str = "DELETE FROM logical_tags
      WHERE repository = $1 AND category = $2 AND time >= $3 AND time < $4 AND id = ANY ($5)
-         AND tag = ANY ($6)";
+         AND (int8send(time) || id) = ANY ($6) AND tag = ANY ($7)";
 
 pub(super) const BOUND_RAW: &str = "SELECT time FROM raw_events
      WHERE repository = $1 AND time >= $2 AND time < $3

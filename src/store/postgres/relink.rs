@@ -132,37 +132,27 @@ impl Linking<'_> {
         let relink = Relink::around(changed, &self.facts(&HashSet::new()));
         self.read_around(&relink, &mut raw).await?;
         let manifests = manifests::among(self.session, self.repository, &raw).await?;
-        let Replacement { remove, insert } = relink.replacement(&raw, &self.facts(&manifests));
+        let Replacement { deciding, insert } = relink.replacement(&raw, &self.facts(&manifests));
 
-        let raw: HashMap<&str, &StoredEvent> = raw
-            .iter()
-            .map(|stored| (stored.event.id.as_str(), stored))
-            .collect();
-        let decided: Vec<&StoredEvent> = remove
-            .iter()
-            .filter_map(|id| raw.get(id.as_str()).copied())
-            .collect();
-        let before = self.made(&decided).await?;
-        let after: HashMap<&str, &LogicalEvent> =
-            insert.iter().map(|event| (event.id.as_str(), event)).collect();
-        // Most of what is linked again comes out as it was.
+        let before = self.made(&deciding).await?;
+        let before: HashMap<_, &LogicalEvent> = before.iter().map(|event| (event.place(), event)).collect();
+        let after: HashMap<_, &LogicalEvent> = insert.iter().map(|event| (event.place(), event)).collect();
         let mut gone = Gone::default();
-        for event in before
-            .values()
-            .filter(|event| after.get(event.id.as_str()) != Some(event))
-        {
-            gone.push(event);
-        }
         let mut made = logical::Columns::default();
         let mut changed = Vec::new();
-        for stored in decided {
-            let id = stored.event.id.as_str();
-            if before.get(id) == after.get(id).copied() {
+        for stored in deciding {
+            let place = stored.place();
+            let (before, after) = (before.get(&place), after.get(&place));
+            // Most of what is linked again comes out as it was.
+            if before == after {
                 continue;
             }
             // Before and after, it has the time of the raw event.
             changed.push(nanoseconds(stored.time));
-            if let Some(&event) = after.get(id) {
+            if let Some(&event) = before {
+                gone.push(event);
+            }
+            if let Some(&event) = after {
                 made.push(event, nanoseconds(stored.received))?;
             }
         }
@@ -277,8 +267,9 @@ impl Linking<'_> {
     }
 
     /// The logical events that these raw ones decide: each has the id and the time of its own.
-    async fn made(&self, decided: &[&StoredEvent]) -> Result<HashMap<String, LogicalEvent>, Failure> {
-        let (deletes, others): (Vec<&StoredEvent>, Vec<&StoredEvent>) = decided
+    /// Others that have one of their ids may be among them.
+    async fn made(&self, deciding: &[&StoredEvent]) -> Result<Vec<LogicalEvent>, Failure> {
+        let (deletes, others): (Vec<&StoredEvent>, Vec<&StoredEvent>) = deciding
             .iter()
             .partition(|stored| stored.event.category == Category::Delete);
         // Deletes of one request may lie far apart, and are few.
@@ -286,20 +277,19 @@ impl Linking<'_> {
             self.find(MADE_OF_DELETES, &deletes),
             self.find(MADE_OF_OTHERS, &others)
         )?;
-        let mut made = HashMap::with_capacity(deletes.len() + others.len());
-        for row in deletes.iter().chain(&others) {
-            let event = logical::read(row, self.path)?;
-            made.insert(event.id.clone(), event);
-        }
-        Ok(made)
+        deletes
+            .iter()
+            .chain(&others)
+            .map(|row| logical::read(row, self.path))
+            .collect()
     }
 
-    async fn find(&self, sql: &str, decided: &[&StoredEvent]) -> Result<Vec<Row>, Failure> {
-        let times = decided.iter().map(|stored| nanoseconds(stored.time));
+    async fn find(&self, sql: &str, deciding: &[&StoredEvent]) -> Result<Vec<Row>, Failure> {
+        let times = deciding.iter().map(|stored| nanoseconds(stored.time));
         let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
             return Ok(Vec::new());
         };
-        let ids: Vec<Vec<u8>> = decided.iter().map(|stored| id_bytes(&stored.event.id)).collect();
+        let ids: Vec<Vec<u8>> = deciding.iter().map(|stored| id_bytes(&stored.event.id)).collect();
         self.session
             .query_by_values(sql, &[&self.repository, &first, &last, &ids])
             .await
@@ -385,7 +375,7 @@ pub(super) const DELETES_OF_REQUESTS: &str = concat!(
          AND (e.time < $3 OR e.time > $4)"
 );
 
-/// An id is that of one event: the times only narrow the search.
+/// Between two times, those with one of these ids.
 pub(super) const MADE_OF_OTHERS: &str = concat!(
     "SELECT ",
     logical_columns!(),

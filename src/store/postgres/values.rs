@@ -103,6 +103,11 @@ pub(super) fn id_bytes(id: &str) -> Vec<u8> {
     }
 }
 
+/// A time and an id as the expression `int8send(time) || id` writes them.
+pub(super) fn place_bytes(time: i64, id: &[u8]) -> Vec<u8> {
+    [&time.to_be_bytes(), id].concat()
+}
+
 pub(super) fn id_of(bytes: &[u8]) -> Result<String, Failure> {
     let malformed = Failure::Malformed("an id");
     match bytes.split_first() {

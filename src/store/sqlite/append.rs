@@ -12,7 +12,7 @@ use super::{
     values::{Column, Id, MediaType, nanoseconds},
 };
 use crate::{
-    event::{Category, RegistryEvent, StoredEvent},
+    event::{Category, RegistryEvent, StoredEvent, TimeSource},
     store::{
         Appended, RegistryKey,
         batch::{self, Batch},
@@ -128,6 +128,15 @@ fn insert(
     source: i64,
     stored: &StoredEvent,
 ) -> rusqlite::Result<bool> {
+    let is_known = match stored.time_source {
+        TimeSource::Event => connection
+            .prepare_cached(RECEIVED)?
+            .exists(params![repository, Id(&stored.event.id)])?,
+        TimeSource::Received => !insert_received(connection, repository, &stored.event)?,
+    };
+    if is_known {
+        return Ok(false);
+    }
     let StoredEvent {
         source: _,
         received,
@@ -187,6 +196,18 @@ fn insert(
         .map(|rows| rows == 1)
 }
 
+/// Whether an event that is known by the time it was received is new.
+fn insert_received(
+    connection: &Connection,
+    repository: i64,
+    event: &RegistryEvent,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(INSERT_RECEIVED)?
+        .execute(params![repository, Id(&event.id), event.time.map(Column)])
+        .map(|rows| rows == 1)
+}
+
 /// A push or pull that names a digest proves it a manifest: blobs never become events.
 /// Where that is news, the times of the deletes that waited to hear it.
 fn learn_manifest(
@@ -230,6 +251,14 @@ fn learn_manifest(
         .query_map(params![repository.id, Column(digest)], |row| row.get(0))?
         .collect()
 }
+
+pub(super) const RECEIVED: &str = "SELECT 1 FROM received_ids WHERE repository = ?1 AND id = ?2";
+
+/// What is known by its own time is not known by the time it was received, and the other way round.
+pub(super) const INSERT_RECEIVED: &str = "INSERT INTO received_ids (repository, id)
+     SELECT ?1, ?2 WHERE NOT EXISTS
+         (SELECT 1 FROM raw_events WHERE repository = ?1 AND time = ?3 AND id = ?2)
+     ON CONFLICT DO NOTHING";
 
 pub(super) const DELETES_BY_DIGEST: &str =
     "SELECT time FROM raw_events WHERE repository = ?1 AND category = 3 AND digest = ?2";

@@ -85,7 +85,7 @@ pub(super) fn kept(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
 }
 
 /// All that belongs to a repository, a part of each table at a time.
-pub(super) const OF_REPOSITORY: [&str; 10] = [
+pub(super) const OF_REPOSITORY: [&str; 11] = [
     // Their sums are swept away when the next buckets are sealed.
     "UPDATE sealed SET whole = 0 WHERE id IN
          (SELECT id FROM sealed WHERE repository = ?1 AND whole = 1 LIMIT ?2)",
@@ -93,6 +93,8 @@ pub(super) const OF_REPOSITORY: [&str; 10] = [
          (SELECT level, start FROM open_buckets WHERE repository = ?1 LIMIT ?2)",
     "DELETE FROM raw_events WHERE repository = ?1 AND (time, id) IN
          (SELECT time, id FROM raw_events WHERE repository = ?1 LIMIT ?2)",
+    "DELETE FROM received_ids WHERE repository = ?1 AND id IN
+         (SELECT id FROM received_ids WHERE repository = ?1 LIMIT ?2)",
     "DELETE FROM logical_tags WHERE repository = ?1 AND (tag, category, time, id) IN
          (SELECT tag, category, time, id FROM logical_tags WHERE repository = ?1 LIMIT ?2)",
     "DELETE FROM logical_events WHERE repository = ?1 AND (category, time, id) IN

@@ -15,7 +15,7 @@ use super::{
     values::{Column, LOGICAL_CATEGORIES},
 };
 use crate::{
-    event::LogicalCategory,
+    event::{LogicalCategory, TimeSource},
     store::{Purged, RegistryKey},
 };
 
@@ -255,7 +255,7 @@ fn purge_raw(
 ) -> rusqlite::Result<u32> {
     let before = before.saturating_sub(RAW_MARGIN);
     let mut select = connection.prepare_cached(EXPIRED_RAW)?;
-    let rows: Vec<(Expired, i64)> = select
+    let rows: Vec<(Expired, i64, TimeSource)> = select
         .query_map(
             params![
                 current.repository,
@@ -270,19 +270,24 @@ fn purge_raw(
                     id: row.get(1)?,
                     received: row.get(2)?,
                 };
-                Ok((expired, row.get(3)?))
+                Ok((expired, row.get(3)?, row.get::<_, Column<_>>(4)?.0))
             },
         )?
         .collect::<rusqlite::Result<_>>()?;
     let looked = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     let mut removed: HashMap<i64, i64> = HashMap::new();
-    for (Expired { time, id, received }, source) in rows {
+    for (Expired { time, id, received }, source, time_source) in rows {
         if received < before {
             // A logical event that is still there has its actor from it.
             opened.change(connection, current.repository, time)?;
             connection
                 .prepare_cached("DELETE FROM raw_events WHERE repository = ?1 AND time = ?2 AND id = ?3")?
                 .execute(params![current.repository, time, id])?;
+            if time_source == TimeSource::Received {
+                connection
+                    .prepare_cached("DELETE FROM received_ids WHERE repository = ?1 AND id = ?2")?
+                    .execute(params![current.repository, id])?;
+            }
             purged.raw += 1;
             *removed.entry(source).or_default() += 1;
         }
@@ -296,7 +301,7 @@ fn purge_raw(
     Ok(looked)
 }
 
-pub(super) const EXPIRED_RAW: &str = "SELECT time, id, received, source FROM raw_events
+pub(super) const EXPIRED_RAW: &str = "SELECT time, id, received, source, time_source FROM raw_events
      WHERE repository = ?1 AND time < ?2 AND (time, id) > (?3, ?4)
      ORDER BY time, id LIMIT ?5";
 

@@ -115,24 +115,16 @@ impl Linking<'_> {
         let relink = Relink::around(changed, &self.facts(&HashSet::new()));
         let raw = self.read(&relink)?;
         let manifests = self.manifests(&raw)?;
-        let Replacement { remove, insert } = relink.replacement(&raw, &self.facts(&manifests));
+        let Replacement { deciding, insert } = relink.replacement(&raw, &self.facts(&manifests));
 
-        let raw: HashMap<&str, &StoredEvent> = raw
-            .iter()
-            .map(|stored| (stored.event.id.as_str(), stored))
-            .collect();
-        let mut insert: HashMap<&str, &LogicalEvent> =
-            insert.iter().map(|event| (event.id.as_str(), event)).collect();
-        for id in &remove {
-            // Only ids of the events read come back.
-            let Some(&stored) = raw.get(id.as_str()) else {
-                continue;
-            };
+        let mut insert: HashMap<_, &LogicalEvent> =
+            insert.iter().map(|event| (event.place(), event)).collect();
+        for stored in deciding {
             if left.contains(nanoseconds(stored.time)) {
                 continue;
             }
             let before = self.find(stored)?;
-            let after = insert.remove(id.as_str());
+            let after = insert.remove(&stored.place());
             // Most of what is linked again comes out as it was.
             if before.as_ref() == after {
                 continue;

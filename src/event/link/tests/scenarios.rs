@@ -217,6 +217,24 @@ fn a_retry_with_the_same_id_is_the_same_event() {
 }
 
 #[test]
+fn an_id_that_comes_again_with_another_time_is_another_event() {
+    becomes(
+        "A",
+        "x 0.0 n GET v1 @A
+         x 0.3 n GET v1 @A
+         x 0.3 n GET v1 @A received=30",
+        "x Pull v1 @A x1
+         x Pull v1 @A x1",
+    );
+    becomes(
+        "A",
+        "x 0.0 n GET v1 @A untimed received=1
+         x 0.0 n GET v1 @A untimed received=2",
+        "x Pull v1 @A x1",
+    );
+}
+
+#[test]
 fn an_event_without_a_digest_stands_alone() {
     becomes(
         "",

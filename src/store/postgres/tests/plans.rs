@@ -118,13 +118,13 @@ async fn hot_statements_search_by_index() {
         (
             "logical events to remove",
             logical::DELETE,
-            vec![&repository, &categories, &start, &end, &ids],
+            vec![&repository, &categories, &start, &end, &ids, &ids],
             true,
         ),
         (
             "their tags",
             logical::DELETE_TAGS,
-            vec![&repository, &categories, &start, &end, &ids, &tags],
+            vec![&repository, &categories, &start, &end, &ids, &ids, &tags],
             true,
         ),
         (

@@ -28,7 +28,7 @@ async fn a_schema_newer_than_this_version_is_refused_in_words() {
     drop(file);
     let refused = open(&backend).unwrap_err();
     assert!(
-        matches!(refused, StoreError::NewerSchema { found: 99, known: 10 }),
+        matches!(refused, StoreError::NewerSchema { found: 99, known: 11 }),
         "{refused}"
     );
     assert!(refused.to_string().contains("run a newer version"), "{refused}");
@@ -89,7 +89,7 @@ async fn the_file_is_set_up_to_survive_a_power_cut() {
     );
     assert_eq!(
         (number("application_id"), number("user_version")),
-        (0x4955_7365, 10)
+        (0x4955_7365, 11)
     );
 }
 
@@ -138,6 +138,12 @@ async fn a_file_of_an_older_schema_is_brought_forward_with_all_it_holds() {
         include_str!("../migrations/0002.sql"),
         include_str!("../migrations/0003.sql"),
         include_str!("../migrations/0004.sql"),
+        include_str!("../migrations/0005.sql"),
+        include_str!("../migrations/0006.sql"),
+        include_str!("../migrations/0007.sql"),
+        include_str!("../migrations/0008.sql"),
+        include_str!("../migrations/0009.sql"),
+        include_str!("../migrations/0010.sql"),
     ];
     let asked = || query(vec![clause(Select::All)]);
     for version in 1..=schemas.len() {
@@ -151,10 +157,11 @@ async fn a_file_of_an_older_schema_is_brought_forward_with_all_it_holds() {
             "p1 0.5 a PUT v1 @A\nd1 90 a DELETE v1 -\nd2 91 a DELETE - @X",
         )
         .await;
+        append_lines(&newest, &store, "u1 92 a GET v1 @A untimed").await;
         let (events, tallies) = (all(&store).await, store.tally(asked()).await.unwrap());
         let tags = store.tags(registry(), REPOSITORY.to_owned()).await.unwrap();
         let known = source(&store).await;
-        assert_eq!(events.len(), 43);
+        assert_eq!(events.len(), 44);
         newest.close(store).await;
         older(&backend.path(), &schemas[..version], &newest.path());
 
@@ -168,7 +175,13 @@ async fn a_file_of_an_older_schema_is_brought_forward_with_all_it_holds() {
         );
         assert_eq!(store.tally(asked()).await.unwrap(), tallies);
         append_lines(&backend, &store, "g99 99 b GET v1 @A").await;
-        assert_eq!(all(&store).await.len(), 44);
+        assert_eq!(all(&store).await.len(), 45);
+        let again = delivery(vec![
+            raw("g1 60 a GET v1 @A"),
+            raw("u1 92 a GET v1 @A untimed received=300"),
+        ]);
+        let again = append(&store, again).await;
+        assert_eq!((again.stored, again.duplicates), (0, 2), "schema {version}");
         store.usage_clusters().await.unwrap();
     }
 }
