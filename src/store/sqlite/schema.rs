@@ -36,6 +36,10 @@ const MIGRATIONS: [&str; 11] = [
 /// meets a checkpoint or a recovery ever waits.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// After so many pages of 4 KiB in the write-ahead log they are moved to the file: while they
+/// are, deliveries wait.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
 /// Negative: kibibytes. The operating system caches the file as well.
 const WRITER_CACHE: i64 = -8 * 1024;
 const READER_CACHE: i64 = -2 * 1024;
@@ -191,6 +195,8 @@ fn prepare_writer(connection: &mut Connection) -> Result<(), PrepareError> {
         ))));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // Each checkpoint writes a page once, however often it changed since the last one.
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // A log that grew under load is cut back at the next checkpoint.
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     for (step, migration) in MIGRATIONS
