@@ -8,7 +8,7 @@ use crate::{
         SourceAddress, StoredEvent, TimeSource,
         fixture::{at, digest, raw, raws},
     },
-    store::{EventLog, RegistryKey, Select},
+    store::{EventLog, RegistryKey, Select, Upkeep as _},
 };
 
 pub(crate) async fn an_event_is_read_back_as_it_was_written<B: Backend>() {
@@ -149,6 +149,36 @@ x 90 a GET v1 @A";
     assert_eq!(
         ids(&store, Select::Tag("v1".to_owned())).await,
         ["x", "y", "x", "x"]
+    );
+}
+
+pub(crate) async fn an_event_that_has_the_time_it_was_received_is_known_by_its_id<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.open().await;
+    let untimed = |received: i32| raw(&format!("u 0 a GET v1 @A untimed received={received}"));
+    // Its own time is not believed before it is near.
+    let ahead = |received: i32| raw(&format!("ahead 4000 a GET v1 @B received={received}"));
+    for (received, expected) in [(100, (2, 0)), (200, (0, 2)), (3_900, (0, 2)), (4_100, (0, 2))] {
+        let appended = append(&store, delivery(vec![untimed(received), ahead(received)])).await;
+        assert_eq!((appended.stored, appended.duplicates), expected, "{received}");
+    }
+    backend.settle(&store).await;
+    let found = ask(&store, query(vec![clause(Select::All)])).await;
+    assert!(
+        found.len() == 2 && found.iter().all(|found| found.event.time == at(100.0)),
+        "{found:?}"
+    );
+
+    store.purge(registry(), at(2.0 * 86_400.0)).await.unwrap();
+    let appended = append(
+        &store,
+        delivery(vec![untimed(3 * 86_400), raw("ahead 4000 a GET v1 @B")]),
+    )
+    .await;
+    assert_eq!(
+        (appended.stored, appended.duplicates),
+        (2, 0),
+        "what is gone is known no longer"
     );
 }
 

@@ -62,6 +62,7 @@ macro_rules! conformance {
                 an_event_is_read_back_as_it_was_written,
                 the_same_event_again_changes_nothing,
                 an_id_that_comes_again_with_another_time_is_another_event,
+                an_event_that_has_the_time_it_was_received_is_known_by_its_id,
                 what_is_new_of_a_delivery_is_stored_beside_what_is_there,
                 the_same_event_at_the_same_time_from_many_is_stored_once,
                 an_id_counts_once_in_its_repository_and_registry,

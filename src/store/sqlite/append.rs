@@ -109,7 +109,7 @@ pub(super) fn take(
 ) -> rusqlite::Result<bool> {
     let path = &stored.event.repository;
     let (repository, remembered) = registry.repository(connection, path)?;
-    if !insert(connection, repository.id, source, stored)? {
+    if !insert(connection, repository, source, stored)? {
         return Ok(false);
     }
     let time = nanoseconds(stored.time);
@@ -124,17 +124,11 @@ pub(super) fn take(
 /// Whether the event is new.
 fn insert(
     connection: &Connection,
-    repository: i64,
+    repository: &mut Repository,
     source: i64,
     stored: &StoredEvent,
 ) -> rusqlite::Result<bool> {
-    let is_known = match stored.time_source {
-        TimeSource::Event => connection
-            .prepare_cached(RECEIVED)?
-            .exists(params![repository, Id(&stored.event.id)])?,
-        TimeSource::Received => !insert_received(connection, repository, &stored.event)?,
-    };
-    if is_known {
+    if is_there_at_another_time(connection, repository, stored)? {
         return Ok(false);
     }
     let StoredEvent {
@@ -172,7 +166,7 @@ fn insert(
              ON CONFLICT DO NOTHING",
         )?
         .execute(params![
-            repository,
+            repository.id,
             Column(*time),
             Id(id),
             Column(*received),
@@ -196,16 +190,27 @@ fn insert(
         .map(|rows| rows == 1)
 }
 
-/// Whether an event that is known by the time it was received is new.
-fn insert_received(
+/// Whether it came before and has another time there. What has the time it was received, having
+/// none of its own or one that was not believed, is known by its id alone, which this notes.
+fn is_there_at_another_time(
     connection: &Connection,
-    repository: i64,
-    event: &RegistryEvent,
+    repository: &mut Repository,
+    stored: &StoredEvent,
 ) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(INSERT_RECEIVED)?
-        .execute(params![repository, Id(&event.id), event.time.map(Column)])
-        .map(|rows| rows == 1)
+    let id = Id(&stored.event.id);
+    match stored.time_source {
+        TimeSource::Event if !repository.received => Ok(false),
+        TimeSource::Event => connection
+            .prepare_cached(RECEIVED)?
+            .exists(params![repository.id, id]),
+        TimeSource::Received => {
+            repository.received = true;
+            connection
+                .prepare_cached(INSERT_RECEIVED)?
+                .execute(params![repository.id, id, stored.event.time.map(Column)])
+                .map(|rows| rows == 0)
+        }
+    }
 }
 
 /// A push or pull that names a digest proves it a manifest: blobs never become events.

@@ -33,6 +33,8 @@ pub(super) struct Repository {
     /// Manifests that are in the file with their media type.
     pub(super) manifests: HashSet<Digest>,
     pub(super) tags: HashMap<String, Held>,
+    /// Whether it may have events that are known by the time they were received.
+    pub(super) received: bool,
 }
 
 /// Where a tag points as far as the file tells.
@@ -105,11 +107,15 @@ impl Registry {
                         .prepare_cached("INSERT INTO repositories (registry, path) VALUES (?1, ?2)")?
                         .insert(params![registry, path])?,
                 };
+                let received = connection
+                    .prepare_cached("SELECT EXISTS (SELECT 1 FROM received_ids WHERE repository = ?1)")?
+                    .query_row([id], |row| row.get(0))?;
                 self.remembered += 1;
                 unknown.insert(Repository {
                     id,
                     manifests: HashSet::new(),
                     tags: HashMap::new(),
+                    received,
                 })
             }
         };
