@@ -1,6 +1,6 @@
 use crate::{
     settings::StorePlace,
-    store::{self, Findings},
+    store::{self, Findings, StoreError},
 };
 
 use super::{Streams, file, printable::printable, to_string};
@@ -29,9 +29,6 @@ pub(super) fn run(place: &StorePlace, streams: &mut Streams<'_>) -> Result<(), S
     if damages.is_empty() {
         writeln!(streams.told, "{} is whole", file.display()).map_err(to_string)
     } else {
-        Err(format!(
-            "{} is damaged: stop the operator, and put a backup in its place",
-            file.display()
-        ))
+        Err(StoreError::Damaged(file.display().to_string()).to_string())
     }
 }

@@ -121,26 +121,38 @@ async fn check_tells_what_a_running_store_holds() {
     assert_eq!(all(&store).await.len(), 3000);
 }
 
+/// Writes over a part of these pages, behind the head of the file.
+fn spoil(folder: &TempDir, pages: impl Iterator<Item = u64>) {
+    let mut spoilt = fs::File::options().write(true).open(file(folder)).unwrap();
+    for page in pages {
+        spoilt.seek(SeekFrom::Start(page * 4096 + 100)).unwrap();
+        spoilt.write_all(&[0xff; 2000]).unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_fails_on_a_damaged_file_and_says_what_to_do() {
     let folder = TempDir::new().unwrap();
     let store = open(&folder);
     fill(&store).await;
     store.close().await.unwrap();
-    let mut spoilt = fs::File::options().write(true).open(file(&folder)).unwrap();
-    let length = spoilt.metadata().unwrap().len();
-    for page in (8..length / 4096).step_by(7) {
-        spoilt.seek(SeekFrom::Start(page * 4096 + 200)).unwrap();
-        spoilt.write_all(&[0xff; 2000]).unwrap();
-    }
-    drop(spoilt);
+    let length = file(&folder).metadata().unwrap().len();
+    let what_to_do = "is damaged: stop the operator, and put a backup in its place";
+    // The schema is in the first pages.
+    spoil(&folder, (length / 8192..length / 4096).step_by(7));
     let said = beside(&folder, &["check"]).await;
     let error = said.outcome.unwrap_err();
-    assert!(
-        error.contains("is damaged: stop the operator, and put a backup in its place"),
-        "{error}"
-    );
+    assert!(error.contains(what_to_do), "{error}");
     assert!(said.out.contains("damaged: "), "{}", said.out);
+
+    spoil(&folder, 0..1);
+    let said = beside(&folder, &["check"]).await;
+    let error = said.outcome.unwrap_err();
+    assert!(error.contains(what_to_do), "{error}");
+    let error = SqliteStore::open(&file(&folder), |_, _| {})
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains(what_to_do), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -95,6 +95,9 @@ pub struct Appended {
 pub enum StoreError {
     #[error("failed to open the event store: {0}")]
     Open(String),
+    /// A file, by its path.
+    #[error("the event store {0} is damaged: stop the operator, and put a backup in its place")]
+    Damaged(String),
     #[error(
         "event store schema {found} is newer than {known}, the newest this version knows: run a newer version"
     )]
@@ -121,6 +124,7 @@ impl StoreError {
             Self::LowSpace { .. } => LOW_SPACE,
             Self::QuotaExceeded { .. } => QUOTA_EXCEEDED,
             Self::Open(_)
+            | Self::Damaged(_)
             | Self::NewerSchema { .. }
             | Self::Write(_)
             | Self::Read(_)

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use crate::store::StoreError;
 
@@ -234,5 +234,8 @@ fn check_library(version: i32) -> Result<(), StoreError> {
 }
 
 fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
+    if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
+        return StoreError::Damaged(path.display().to_string());
+    }
     StoreError::Open(format!("{}: {error}", path.display()))
 }
