@@ -258,6 +258,40 @@ async fn a_stretch_of_one_day_looks_into_its_partition_alone() {
     store.close().await.unwrap();
 }
 
+/// Where it expects a part of a large table, it reads the whole of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_planner_expects_few_events_in_a_few_minutes() {
+    let backend = Postgres::fresh().await;
+    backend.open().await.close().await.unwrap();
+    let client = connect(&backend.url).await;
+    client.batch_execute(FILL).await.unwrap();
+    client
+        .batch_execute("SET plan_cache_mode = force_custom_plan")
+        .await
+        .unwrap();
+    let (repository, category, id, limit) = (1_i64, 2_i16, vec![0_u8], 50_i64);
+    let (start, end) = (60_000_000_000_000_i64, 60_420_000_000_000_i64);
+    let (tag, digest) = ("v7", vec![7_u8; 32]);
+    for (kind, key) in [
+        (Kind::All, None::<&(dyn ToSql + Sync)>),
+        (Kind::Tag, Some(&tag as &(dyn ToSql + Sync))),
+        (Kind::TaggedDigest, Some(&digest)),
+    ] {
+        let within: Vec<&(dyn ToSql + Sync)> = vec![&repository, &category, &start, &id, &end, &id];
+        let tally = [within.clone(), key.into_iter().collect()].concat();
+        let page = [within, vec![&limit], key.into_iter().collect()].concat();
+        for (sql, parameters) in [(query::sql(kind).tally, tally), (query::sql(kind).page, page)] {
+            let plan = plan(&client, sql, &parameters).await;
+            let most = plan
+                .split_whitespace()
+                .filter_map(|word| word.strip_prefix("rows=")?.parse::<u64>().ok())
+                .max();
+            // 35 there are.
+            assert!(most.unwrap() < 350, "{plan}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_reads_events_in_the_order_of_an_index() {
     let backend = Postgres::fresh().await;
