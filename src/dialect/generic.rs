@@ -58,8 +58,8 @@ struct Record {
     user_agent: Option<String>,
     /// HTTP method of the client's request. A Pull by HEAD is a check, which is no pull unless a GET follows.
     method: Option<String>,
-    /// What tells this event from any other of this registry: the same again is the same event. Without it, events
-    /// that are the same in every field are one.
+    /// What tells this event, with its time, from any other of its repository: the same again is the same event.
+    /// Without it, events that are the same in every field are one.
     id: Option<String>,
 }
 
