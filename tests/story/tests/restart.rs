@@ -151,6 +151,8 @@ async fn what_a_registry_sends_again_to_a_killed_operator_is_there_once() -> Res
 struct Sent {
     acknowledged: Vec<String>,
     broken: Vec<String>,
+    /// Of both.
+    bodies: Vec<String>,
 }
 
 fn envelope(repository: &str, id: &str) -> String {
@@ -160,8 +162,10 @@ fn envelope(repository: &str, id: &str) -> String {
 async fn send(to: SocketAddr, path: String, repository: String, prefix: String, sent: Arc<Mutex<Sent>>) {
     for number in 0..DELIVERIES {
         let id = format!("{prefix}-{number}");
-        let answer = request(to, "POST", &path, Some(TOKEN), &envelope(&repository, &id)).await;
+        let body = envelope(&repository, &id);
+        let answer = request(to, "POST", &path, Some(TOKEN), &body).await;
         let mut sent = sent.lock().expect("no sender panics");
+        sent.bodies.push(body);
         match answer {
             Ok(answer) if answer.status == 202 => sent.acknowledged.push(id),
             _ => sent.broken.push(id),
@@ -207,7 +211,11 @@ async fn what_was_acknowledged_survives_a_kill_and_a_stop() -> Result<()> {
             sender.await?;
         }
         operator.up().await?;
-        let Sent { acknowledged, broken } = std::mem::take(&mut *sent.lock().expect("no sender panics"));
+        let Sent {
+            acknowledged,
+            broken,
+            bodies,
+        } = std::mem::take(&mut *sent.lock().expect("no sender panics"));
         println!(
             "round {round}: {} acknowledged, {} broken off",
             acknowledged.len(),
@@ -238,15 +246,8 @@ async fn what_was_acknowledged_survives_a_kill_and_a_stop() -> Result<()> {
         // All of them again, as a registry does: now each is there, and none twice.
         let duplicates = operator.metric("image_usage_events_duplicate_total", "").await?;
         let all: Vec<String> = acknowledged.iter().chain(&broken).cloned().collect();
-        for id in &all {
-            let answer = request(
-                operator.webhook(),
-                "POST",
-                &path,
-                Some(TOKEN),
-                &envelope(&repository, id),
-            )
-            .await?;
+        for body in &bodies {
+            let answer = request(operator.webhook(), "POST", &path, Some(TOKEN), body).await?;
             assert_eq!(answer.status, 202, "{}", answer.body);
         }
         let now = operator.metric("image_usage_events_duplicate_total", "").await?;
