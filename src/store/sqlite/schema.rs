@@ -18,7 +18,7 @@ const OLDEST_LIBRARY: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x4955_7365;
 
 /// Each brings a file from the version of its place to the next; released ones never change.
-const MIGRATIONS: [&str; 11] = [
+pub(super) const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),

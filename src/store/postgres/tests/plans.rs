@@ -34,6 +34,19 @@ const FILL: &str = "
     SELECT repository, time, time, time, 1 FROM raw_events;
     ANALYZE";
 
+/// A filled database, and a client for which plans are made as for those that ask.
+async fn filled() -> (Postgres, Client) {
+    let backend = Postgres::fresh().await;
+    backend.open().await.close().await.unwrap();
+    let client = connect(&backend.url).await;
+    client.batch_execute(FILL).await.unwrap();
+    client
+        .batch_execute("SET plan_cache_mode = force_custom_plan")
+        .await
+        .unwrap();
+    (backend, client)
+}
+
 async fn plan(client: &Client, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> String {
     let rows = client.query(&format!("EXPLAIN {sql}"), parameters).await.unwrap();
     let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
@@ -43,14 +56,7 @@ async fn plan(client: &Client, sql: &str, parameters: &[&(dyn ToSql + Sync)]) ->
 #[expect(clippy::too_many_lines, reason = "a table of statements")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hot_statements_search_by_index() {
-    let backend = Postgres::fresh().await;
-    backend.open().await.close().await.unwrap();
-    let client = connect(&backend.url).await;
-    client.batch_execute(FILL).await.unwrap();
-    client
-        .batch_execute("SET plan_cache_mode = force_custom_plan")
-        .await
-        .unwrap();
+    let (_backend, client) = filled().await;
     let (repository, category) = (1_i64, 2_i16);
     let (first, last, nothing) = (0_i64, i64::MAX, vec![0_u8]);
     let (tag, tags) = ("v7", vec!["v7"]);
@@ -261,14 +267,7 @@ async fn a_stretch_of_one_day_looks_into_its_partition_alone() {
 /// Where it expects a part of a large table, it reads the whole of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_planner_expects_few_events_in_a_few_minutes() {
-    let backend = Postgres::fresh().await;
-    backend.open().await.close().await.unwrap();
-    let client = connect(&backend.url).await;
-    client.batch_execute(FILL).await.unwrap();
-    client
-        .batch_execute("SET plan_cache_mode = force_custom_plan")
-        .await
-        .unwrap();
+    let (_backend, client) = filled().await;
     let (repository, category, id, limit) = (1_i64, 2_i16, vec![0_u8], 50_i64);
     let (start, end) = (60_000_000_000_000_i64, 60_420_000_000_000_i64);
     let (tag, digest) = ("v7", vec![7_u8; 32]);
@@ -294,14 +293,8 @@ async fn the_planner_expects_few_events_in_a_few_minutes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_reads_events_in_the_order_of_an_index() {
-    let backend = Postgres::fresh().await;
-    backend.open().await.close().await.unwrap();
-    let client = connect(&backend.url).await;
-    client.batch_execute(FILL).await.unwrap();
-    client
-        .batch_execute("SET plan_cache_mode = force_custom_plan; SET enable_sort = off")
-        .await
-        .unwrap();
+    let (_backend, client) = filled().await;
+    client.batch_execute("SET enable_sort = off").await.unwrap();
     let plan = plan(
         &client,
         transfer::EVENTS,

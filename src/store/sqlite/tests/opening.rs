@@ -3,7 +3,12 @@ use std::{path::Path, time::Instant};
 use rusqlite::Connection;
 
 use super::{
-    super::{opened::Opened, relink, schema, touched::Touched},
+    super::{
+        opened::Opened,
+        relink,
+        schema::{self, MIGRATIONS},
+        touched::Touched,
+    },
     Sqlite,
 };
 use crate::event::fixture::{at, raw};
@@ -133,20 +138,8 @@ fn older(path: &Path, schemas: &[&str], from: &Path) {
 
 #[tokio::test]
 async fn a_file_of_an_older_schema_is_brought_forward_with_all_it_holds() {
-    let schemas = [
-        include_str!("../migrations/0001.sql"),
-        include_str!("../migrations/0002.sql"),
-        include_str!("../migrations/0003.sql"),
-        include_str!("../migrations/0004.sql"),
-        include_str!("../migrations/0005.sql"),
-        include_str!("../migrations/0006.sql"),
-        include_str!("../migrations/0007.sql"),
-        include_str!("../migrations/0008.sql"),
-        include_str!("../migrations/0009.sql"),
-        include_str!("../migrations/0010.sql"),
-    ];
     let asked = || query(vec![clause(Select::All)]);
-    for version in 1..=schemas.len() {
+    for version in 1..MIGRATIONS.len() {
         let (newest, backend) = (Sqlite::fresh().await, Sqlite::fresh().await);
         let store = newest.open().await;
         let pulls: Vec<String> = (0..40).map(|n| format!("g{n} {} a GET v1 @A", n * 60)).collect();
@@ -163,7 +156,7 @@ async fn a_file_of_an_older_schema_is_brought_forward_with_all_it_holds() {
         let known = source(&store).await;
         assert_eq!(events.len(), 44);
         newest.close(store).await;
-        older(&backend.path(), &schemas[..version], &newest.path());
+        older(&backend.path(), &MIGRATIONS[..version], &newest.path());
 
         let store = backend.open().await;
         assert_eq!(all(&store).await, events, "schema {version}");

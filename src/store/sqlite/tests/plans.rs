@@ -69,6 +69,8 @@ async fn hot_statements_search_by_index() {
         ("count of tag deletes", query::TAG_DELETE.count),
         ("count of a tagged digest", query::TAGGED_DIGEST.count),
         ("count of an untagged digest", query::UNTAGGED_DIGEST.count),
+        ("an id that has the time it was received", append::RECEIVED),
+        ("an id to note as such", append::INSERT_RECEIVED),
         ("deletes of a digest", append::DELETES_BY_DIGEST),
         ("ends of a pointer", pointers::ENDED),
         ("later facts", pointers::LATER_POINTS),
